@@ -1,0 +1,1 @@
+"""Temporal activities: thin, with their ports injected."""

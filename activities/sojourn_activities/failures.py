@@ -1,0 +1,85 @@
+"""Errors cross to Temporal here, once, and back again in the client."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, ParamSpec, TypeVar
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, CancelledError
+
+from sojourn import errors
+from sojourn.errors import SojournError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def translated(run: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Make an activity raise what Temporal understands, and nothing that quotes content.
+
+    A `SojournError` keeps its class name as the failure's type. Of any other exception only the
+    type is told: its text may hold what users wrote.
+    """
+
+    @functools.wraps(run)
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await run(*args, **kwargs)
+        except SojournError as error:
+            raise to_failure(error) from None
+        except (ApplicationError, CancelledError):
+            raise
+        except Exception as error:
+            place = _place(error)
+            activity.logger.error("unexpected %s at %s", type(error).__name__, place)  # noqa: TRY400 - the text may hold content
+            line = f"unexpected {type(error).__name__} at {place}"
+            raise ApplicationError(line, type=type(error).__name__) from None
+
+    return guarded
+
+
+def to_failure(error: SojournError) -> ApplicationError:
+    """Return the failure that stands for `error` in Temporal."""
+    return ApplicationError(
+        str(error),
+        _plain(error.facts),
+        type=type(error).__name__,
+        non_retryable=not error.retryable,
+        next_retry_delay=_delay(error),
+    )
+
+
+def from_failure(failure: ApplicationError) -> SojournError:
+    """Return the typed error that `failure` stands for; an unknown type is a `SojournError`."""
+    kind = getattr(errors, failure.type or "", None)
+    if not (isinstance(kind, type) and issubclass(kind, SojournError)):
+        kind = SojournError
+    facts = failure.details[0] if failure.details else {}
+    error = kind(**facts) if isinstance(facts, dict) else kind()
+    error.args = (failure.message,)
+    return error
+
+
+def _delay(error: SojournError) -> timedelta | None:
+    seconds = error.facts.get("retry_after_seconds") or error.facts.get("after_seconds")
+    return timedelta(seconds=float(seconds)) if seconds else None
+
+
+def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, str | int | float | None) else str(value)
+        for name, value in facts.items()
+    }
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    code = trace.tb_frame.f_code
+    return f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno} ({code.co_name})"

@@ -1,0 +1,69 @@
+"""The activities of a session: each runs one part of a turn on the worker's session host."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from sojourn_activities.failures import translated
+from sojourn_activities.heartbeat import beating
+from temporalio import activity
+
+from sojourn.host import SessionHost
+from sojourn.outcome import TurnOutcome
+from sojourn.requests import (
+    BeginTurn,
+    CallTool,
+    CommitTurnRequest,
+    Parked,
+    ParkSession,
+    StepTurn,
+    ToolEnded,
+    TurnBegun,
+)
+from sojourn.turn import StepAnswer
+from sojourn.turns import begin_turn, call_tool, commit_turn, park_session, step_turn
+
+
+class SessionActivities:
+    """The parts of a turn as Temporal activities.
+
+    Args:
+        host: gives the worker's session host, opening it at the first call.
+    """
+
+    def __init__(self, host: Callable[[], Awaitable[SessionHost]]) -> None:
+        self._host = host
+
+    @activity.defn(name="turn.begin")
+    @translated
+    async def begin(self, request: BeginTurn) -> TurnBegun:
+        """See `sojourn.turns.begin_turn`."""
+        return await begin_turn(await self._host(), request)
+
+    @activity.defn(name="turn.step")
+    @translated
+    async def step(self, request: StepTurn) -> StepAnswer:
+        """See `sojourn.turns.step_turn`."""
+        async with beating():
+            return await step_turn(await self._host(), request)
+
+    @activity.defn(name="tool.call")
+    @translated
+    async def call(self, request: CallTool) -> ToolEnded:
+        """See `sojourn.turns.call_tool`."""
+        attempt = activity.info().attempt
+        async with beating():
+            request = request.model_copy(update={"attempt": attempt})
+            return await call_tool(await self._host(), request)
+
+    @activity.defn(name="turn.commit")
+    @translated
+    async def commit(self, request: CommitTurnRequest) -> TurnOutcome:
+        """See `sojourn.turns.commit_turn`."""
+        return await commit_turn(await self._host(), request)
+
+    @activity.defn(name="session.park")
+    @translated
+    async def park(self, request: ParkSession) -> Parked:
+        """See `sojourn.turns.park_session`."""
+        return await park_session(await self._host(), request)

@@ -1,0 +1,152 @@
+"""Commits: all of one, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import datetime
+
+from sojourn.adapters import rules
+from sojourn.adapters.sqlite import graph_reads, rows, sessions
+from sojourn.adapters.sqlite.graph_reads import Place
+from sojourn.adapters.sqlite.rows import SessionRow
+from sojourn.adapters.sqlite.sql import SQL
+from sojourn.commit import Commit, CommitReceipt, check_head, check_nodes, check_size
+from sojourn.graph import NodeKind
+from sojourn.lease import check_fence
+
+
+def commit(db: sqlite3.Connection, commit: Commit, content: str, now: datetime) -> CommitReceipt:
+    """Apply a commit whose content hashes to `content`."""
+    session = sessions.existing(db, commit.session_id)
+    stored = db.execute(SQL["receipt"], (session.sid, commit.operation_id)).fetchone()
+    if stored is not None:
+        first = _receipt(session, commit.operation_id, stored)
+        return rules.replayed(commit, content, stored[0], first)
+    check_fence(session.lease, commit.session_id, commit.fencing_token)
+    check_head(commit, session.head_revision)
+    places = _places(db, session, commit)
+    check_nodes(commit, places)
+    check_size(commit)
+    _check_snapshots(db, commit)
+    _append(db, session, commit, places, rows.micros(now))
+    _advance(db, session, commit, places)
+    _account(db, session, commit, rows.micros(now))
+    return _leave_receipt(db, session, commit, content)
+
+
+def receipt(db: sqlite3.Connection, session_id: str, operation_id: str) -> CommitReceipt | None:
+    """Return what an operation did, if it was committed."""
+    session = sessions.readable(db, session_id)
+    return receipt_of(db, session, operation_id) if session else None
+
+
+def receipt_of(
+    db: sqlite3.Connection, session: SessionRow, operation_id: str
+) -> CommitReceipt | None:
+    """Return what an operation of a session that this transaction has read did."""
+    stored = db.execute(SQL["receipt"], (session.sid, operation_id)).fetchone()
+    return _receipt(session, operation_id, stored) if stored else None
+
+
+def _receipt(session: SessionRow, operation_id: str, stored: rows.Row) -> CommitReceipt:
+    _, head_revision, leaf, result = stored
+    return CommitReceipt(
+        session_id=session.session_id,
+        operation_id=operation_id,
+        head_revision=head_revision,
+        leaf=leaf,
+        result=json.loads(result),
+        replayed=True,
+    )
+
+
+def _places(db: sqlite3.Connection, session: SessionRow, commit: Commit) -> dict[str, Place]:
+    """Find what `check_nodes` asks for; the one query of a commit that grows with its nodes."""
+    new = {node.node_id for node in commit.nodes}
+    outer = {node.parent_id for node in commit.nodes if node.parent_id} | {commit.leaf or ""}
+    found = graph_reads.places(db, new | outer)
+    return {
+        node_id: place
+        for node_id, place in found.items()
+        if node_id in new or graph_reads.is_visible(db, session, place)
+    }
+
+
+def _check_snapshots(db: sqlite3.Connection, commit: Commit) -> None:
+    for snapshot in (commit.tool_state, commit.plugin_state):
+        if snapshot is not None:
+            found = db.execute(SQL["has_snapshot"], (snapshot.digest,)).fetchone()
+            rules.check_snapshot(commit, snapshot, found is not None)
+
+
+def _append(
+    db: sqlite3.Connection,
+    session: SessionRow,
+    commit: Commit,
+    places: dict[str, Place],
+    now: int,
+) -> None:
+    """Insert the nodes, and enter their places into `places`."""
+    (last,) = db.execute(SQL["last_seq"]).fetchone()
+    values: list[rows.Row] = []
+    for seq, node in enumerate(commit.nodes, last + 1):
+        parent = places[node.parent_id] if node.parent_id else None
+        inherited = parent.frame if parent else None
+        frame = seq if node.kind == NodeKind.FRAME else inherited
+        places[node.node_id] = Place(seq, session.sid, frame, is_tombstoned=False)
+        parent_seq = parent.seq if parent else None
+        row = (seq, session.sid, parent_seq, frame, now, node.kind, node.node_id)
+        values.append((*row, commit.operation_id, node.body))
+    db.executemany(SQL["insert_node"], values)
+
+
+def _advance(
+    db: sqlite3.Connection, session: SessionRow, commit: Commit, places: dict[str, Place]
+) -> None:
+    tools, plugins = commit.tool_state, commit.plugin_state
+    facts = {
+        "sid": session.sid,
+        "leaf": commit.leaf,
+        "leaf_seq": places[commit.leaf].seq if commit.leaf else None,
+        "turns": commit.is_turn,
+        "release": commit.release,
+        "tool_digest": tools.digest if tools else None,
+        "tool_generation": tools.generation if tools else None,
+        "plugin_digest": plugins.digest if plugins else None,
+        "plugin_generation": plugins.generation if plugins else None,
+    }
+    db.execute(SQL["advance_head"], facts)
+    for state in (tools, plugins):
+        if state is not None and state.body is not None:
+            db.execute(SQL["insert_snapshot"], (state.digest, state.body))
+    if commit.config is not None:
+        db.execute(SQL["save_config"], (rows.dumped(commit.config), session.sid))
+
+
+def _account(db: sqlite3.Connection, session: SessionRow, commit: Commit, now: int) -> None:
+    """Write what goes beside the graph: the ledger, the attachments, the journal's end."""
+    for entry in commit.usage:
+        values = (session.sid, entry.source, entry.model, *rows.tokens(entry.usage))
+        db.execute(SQL["add_usage"], values)
+    for attachment_id in commit.attachment_ids:
+        marks = (commit.operation_id, now, session.sid, attachment_id)
+        db.execute(SQL["mark_attachment"], marks)
+    if commit.is_turn:
+        db.execute(SQL["settle_journal"], (session.sid, commit.operation_id))
+
+
+def _leave_receipt(
+    db: sqlite3.Connection, session: SessionRow, commit: Commit, content: str
+) -> CommitReceipt:
+    receipt = CommitReceipt(
+        session_id=commit.session_id,
+        operation_id=commit.operation_id,
+        head_revision=session.head_revision + 1,
+        leaf=commit.leaf,
+        result=commit.result,
+    )
+    result = rows.dumped(commit.result)
+    values = (session.sid, commit.operation_id, content, receipt.head_revision, commit.leaf, result)
+    db.execute(SQL["insert_receipt"], values)
+    return receipt

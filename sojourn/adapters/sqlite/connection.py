@@ -1,0 +1,105 @@
+"""A connection that runs whole transactions on its own thread, one hop each."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from sojourn.adapters.sqlite import errors
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+GROUP_LIMIT = 64
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Work[Any]
+    result: Any = None
+    error: Exception | None = None
+
+
+class Connection(aiosqlite.Connection):
+    """A connection whose transactions are atomic whatever becomes of who awaits them.
+
+    Transactions that wait at the same time share one SQLite transaction, a savepoint each: one
+    flush serves them all, and the failure of one undoes that one alone.
+    """
+
+    def __init__(
+        self, connector: Callable[[], sqlite3.Connection], url: str, begin: str, group_limit: int
+    ) -> None:
+        super().__init__(connector, iter_chunk_size=GROUP_LIMIT)
+        # A store that nobody closed must not keep its process alive.
+        self._thread.daemon = True
+        self._url = url
+        self._begin = begin
+        self._group_limit = group_limit
+        self._jobs: deque[_Job] = deque()
+
+    async def transact(self, work: Work[T]) -> T:
+        """Run `work` in a transaction and return its result once it is durable.
+
+        A cancelled caller's work is done whole or not at all.
+
+        Raises:
+            Contended: another process held the write lock for too long.
+            StoreUnavailable: the disk failed or is full, or the connection is closed.
+        """
+        job = _Job(work)
+        self._jobs.append(job)
+        try:
+            # Whoever comes first runs the jobs of all who wait; the queue is first in, first
+            # out, so when this returns the job is done.
+            await self._execute(self._drain)  # type: ignore[no-untyped-call]
+        except ValueError:
+            raise errors.closed(self._url) from None
+        if isinstance(job.error, sqlite3.Error):
+            raise errors.translated(job.error, self._url) from job.error
+        if job.error is not None:
+            raise job.error
+        result: T = job.result
+        return result
+
+    def _drain(self) -> None:
+        jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), self._group_limit))]
+        if not jobs:
+            return
+        db = self._conn
+        try:
+            _end_leftovers(db)
+            db.execute(self._begin)
+            for job in jobs:
+                _run(db, job, alone=len(jobs) == 1)
+            db.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - each awaiting caller gets it
+            for job in jobs:
+                job.error = job.error or error
+            _end_leftovers(db)
+
+
+def _run(db: sqlite3.Connection, job: _Job, *, alone: bool) -> None:
+    if alone:
+        job.result = job.work(db)
+        return
+    db.execute("SAVEPOINT job")
+    try:
+        job.result = job.work(db)
+    except Exception as error:
+        # SQLite answers some failures by rolling everything back: then nobody's work stands.
+        if not db.in_transaction:
+            raise
+        db.execute("ROLLBACK TO job")
+        job.error = error
+    db.execute("RELEASE job")
+
+
+def _end_leftovers(db: sqlite3.Connection) -> None:
+    if db.in_transaction:
+        db.execute("ROLLBACK")

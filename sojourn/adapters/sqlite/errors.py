@@ -1,0 +1,40 @@
+"""What SQLite says, in the words of `sojourn.errors`: no other module shows a raw error."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sojourn.errors import Contended, StoreError, StoreUnavailable, StoreUnusable
+
+_PRIMARY = 0xFF
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_PASSING = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "its file cannot be read or written (an I/O error)",
+    sqlite3.SQLITE_NOMEM: "there is not enough memory",
+    sqlite3.SQLITE_INTERRUPT: "the statement was interrupted",
+    sqlite3.SQLITE_CANTOPEN: "a file beside it cannot be opened",
+}
+_LASTING = {
+    sqlite3.SQLITE_NOTADB: "the file is not a database",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged",
+    sqlite3.SQLITE_READONLY: "it is read-only: make the file and its folder writable",
+    sqlite3.SQLITE_PERM: "access is refused: make the file and its folder writable",
+    sqlite3.SQLITE_AUTH: "access is refused: make the file and its folder writable",
+}
+
+
+def translated(error: sqlite3.Error, url: str) -> StoreError:
+    """Return the store error that tells the caller whether trying again can help."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    if code in _BUSY:
+        return Contended(reason="another process holds the write lock")
+    if code in _PASSING:
+        return StoreUnavailable(url=url, reason=_PASSING[code])
+    reason = _LASTING.get(code, getattr(error, "sqlite_errorname", type(error).__name__))
+    return StoreUnusable(url=url, reason=reason)
+
+
+def closed(url: str) -> StoreUnavailable:
+    """Return the error of a store that was closed already."""
+    return StoreUnavailable(url=url, reason="it is closed")

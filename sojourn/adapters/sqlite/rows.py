@@ -1,0 +1,147 @@
+"""Rows of the store as typed values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sojourn.graph import Node
+from sojourn.journal import Effect, EffectKind, EffectStatus
+from sojourn.lease import Lease, LeaseOwner
+from sojourn.reads import Head, StateRef
+from sojourn.usage import Usage
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A row of `sessions`, its columns in order."""
+
+    sid: int
+    session_id: str
+    family: int
+    origin: int | None
+    created_at: int
+    deleted_at: int | None
+    head_revision: int
+    leaf: str | None
+    leaf_seq: int | None
+    turn_count: int
+    tool_digest: str | None
+    tool_generation: int | None
+    plugin_digest: str | None
+    plugin_generation: int | None
+    last_position: int
+    fencing_token: int
+    owner_id: str | None
+    incarnation_id: str | None
+    executor_id: str | None
+    claimed_at: int | None
+    expires_at: int | None
+    released: int
+
+    @property
+    def lease(self) -> Lease | None:
+        """The stored lease; None if the session was never claimed."""
+        if self.owner_id is None or self.incarnation_id is None or self.executor_id is None:
+            return None
+        return Lease(
+            session_id=self.session_id,
+            owner=LeaseOwner(self.owner_id, self.incarnation_id),
+            executor_id=self.executor_id,
+            fencing_token=self.fencing_token,
+            claimed_at=instant(self.claimed_at or 0),
+            expires_at=instant(self.expires_at or 0),
+            released=bool(self.released),
+        )
+
+
+_SESSION_COLUMNS = len(fields(SessionRow))
+
+
+def micros(at: datetime) -> int:
+    """Return a time as it is stored: whole microseconds since 1970, UTC."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def instant(stored: int) -> datetime:
+    """Return a stored time."""
+    return _EPOCH + stored * _MICROSECOND
+
+
+def dumped(value: dict[str, Any] | list[str]) -> str:
+    """Return small JSON as it is stored."""
+    return _COMPACT.encode(value)
+
+
+def head(row: Row) -> Head:
+    """Return the head of a row of the query `head`."""
+    session = SessionRow(*row[:_SESSION_COLUMNS])
+    config, *tokens = row[_SESSION_COLUMNS:]
+    return Head(
+        session_id=session.session_id,
+        head_revision=session.head_revision,
+        leaf=session.leaf,
+        turn_count=session.turn_count,
+        created_at=instant(session.created_at),
+        config=json.loads(config),
+        tool_state=_state(session.tool_digest, session.tool_generation),
+        plugin_state=_state(session.plugin_digest, session.plugin_generation),
+        usage=usage(tokens),
+    )
+
+
+def usage(tokens: list[Any]) -> Usage:
+    """Return the tokens of five columns."""
+    spent, written, cache_read, cache_written, reasoning = map(int, tokens)
+    return Usage(
+        input_tokens=spent,
+        output_tokens=written,
+        cache_read_tokens=cache_read,
+        cache_write_tokens=cache_written,
+        reasoning_tokens=reasoning,
+    )
+
+
+def tokens(spent: Usage) -> tuple[int, ...]:
+    """Return the five columns of some tokens."""
+    return (
+        spent.input_tokens,
+        spent.output_tokens,
+        spent.cache_read_tokens,
+        spent.cache_write_tokens,
+        spent.reasoning_tokens,
+    )
+
+
+def node(row: Row) -> Node:
+    """Return the node of a row of `node`, `own_nodes` or `path`; a lost parent keeps a name."""
+    node_id, parent_id, kind, body, turn_id, created_at, _, parent = row[:8]
+    if parent_id is None and parent is not None:
+        parent_id = f"#{parent}"
+    return Node(node_id, parent_id, kind, body, turn_id, instant(created_at))
+
+
+def effect(row: Row) -> Effect:
+    """Return the effect of a row of `effects`."""
+    position, key, kind, status, attempt_id, payload, facts = row
+    return Effect(
+        position=position,
+        effect_key=key,
+        kind=EffectKind(kind),
+        status=EffectStatus(status),
+        attempt_id=attempt_id,
+        payload=payload,
+        facts=json.loads(facts),
+    )
+
+
+def _state(digest: str | None, generation: int | None) -> StateRef | None:
+    return None if digest is None else StateRef(digest, generation or 0)

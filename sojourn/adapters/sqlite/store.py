@@ -1,0 +1,192 @@
+"""The SQLite store: one file, many sessions, one writer connection and one for reading."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Self
+
+from typing_extensions import override
+
+from sojourn.adapters.sqlite import (
+    checks,
+    commits,
+    errors,
+    graph_reads,
+    journal,
+    leases,
+    lifetimes,
+    schema,
+    sessions,
+)
+from sojourn.adapters.sqlite.connection import GROUP_LIMIT, Connection
+from sojourn.adapters.sqlite.schema import Synchronous
+from sojourn.clock import Clock, SystemClock
+from sojourn.commit import Commit, CommitReceipt, content_hash
+from sojourn.graph import Node
+from sojourn.journal import Effect, EffectRef, Outcome
+from sojourn.lease import Claim, Lease
+from sojourn.ports import SessionStore
+from sojourn.reads import Head, OpenTurn, Problem, ReadScope, SessionRead, TurnOpening
+from sojourn.usage import UsageEntry
+
+
+class SqliteStore(SessionStore):
+    """Sessions in a SQLite file; `ports.SessionStore` says what each method keeps.
+
+    Writes share one connection and its flushes; reads have their own and never wait for writes.
+    """
+
+    def __init__(self, writer: Connection, reader: Connection, url: str, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._url = url
+        self._clock = clock
+
+    @classmethod
+    async def open(
+        cls,
+        path: str,
+        *,
+        clock: Clock | None = None,
+        synchronous: Synchronous = Synchronous.FULL,
+    ) -> Self:
+        """Open the file at `path`, making it if there is none; its folder must exist.
+
+        Raises:
+            StoreUnusable: it cannot be opened or written, or is not a session store.
+            SchemaTooNew: a newer Sojourn wrote it.
+        """
+        url = f"sqlite:///{path}"
+        writer = Connection(
+            lambda: schema.open_writer(path, url, synchronous), url, "BEGIN IMMEDIATE", GROUP_LIMIT
+        )
+        reader = Connection(lambda: schema.open_reader(path, url), url, "BEGIN", group_limit=1)
+        await writer
+        try:
+            await reader
+        except BaseException:
+            await writer.close()
+            raise
+        return cls(writer, reader, url, clock or SystemClock())
+
+    @override
+    async def claim(self, wish: Claim) -> Lease:
+        return await self._writer.transact(lambda db: leases.claim(db, wish, self._clock.now()))
+
+    @override
+    async def renew(self, lease: Lease, ttl: timedelta) -> Lease:
+        return await self._writer.transact(
+            lambda db: leases.renew(db, lease, ttl, self._clock.now())
+        )
+
+    @override
+    async def release(self, lease: Lease) -> None:
+        await self._writer.transact(lambda db: leases.release(db, lease))
+
+    @override
+    async def lease(self, session_id: str) -> Lease | None:
+        return await self._reader.transact(lambda db: leases.stored(db, session_id))
+
+    @override
+    async def open_turn(self, opening: TurnOpening) -> OpenTurn:
+        return await self._writer.transact(
+            lambda db: journal.open_turn(db, opening, self._clock.now())
+        )
+
+    @override
+    async def start_effect(self, ref: EffectRef, attempt_id: str) -> Effect:
+        return await self._writer.transact(lambda db: journal.start_effect(db, ref, attempt_id))
+
+    @override
+    async def record_effect(self, ref: EffectRef, outcome: Outcome) -> Effect:
+        return await self._writer.transact(lambda db: journal.record_effect(db, ref, outcome))
+
+    @override
+    async def effects(self, session_id: str, turn_id: str, after: int = 0) -> Sequence[Effect]:
+        return await self._reader.transact(
+            lambda db: journal.effects(db, session_id, turn_id, after)
+        )
+
+    @override
+    async def commit(self, commit: Commit) -> CommitReceipt:
+        content = content_hash(commit)
+        return await self._writer.transact(
+            lambda db: commits.commit(db, commit, content, self._clock.now())
+        )
+
+    @override
+    async def receipt(self, session_id: str, operation_id: str) -> CommitReceipt | None:
+        return await self._reader.transact(lambda db: commits.receipt(db, session_id, operation_id))
+
+    @override
+    async def head(self, session_id: str) -> Head | None:
+        return await self._reader.transact(lambda db: sessions.head(db, session_id))
+
+    @override
+    async def heads(self, after: str = "", limit: int = 100) -> Sequence[Head]:
+        return await self._reader.transact(lambda db: sessions.heads(db, after, limit))
+
+    @override
+    async def load(
+        self, session_id: str, scope: ReadScope, leaf: str | None = None
+    ) -> SessionRead | None:
+        return await self._reader.transact(lambda db: graph_reads.load(db, session_id, scope, leaf))
+
+    @override
+    async def node(self, session_id: str, node_id: str) -> Node | None:
+        return await self._reader.transact(lambda db: graph_reads.node(db, session_id, node_id))
+
+    @override
+    async def orphaned_node_ids(self, session_id: str) -> Sequence[str]:
+        return await self._reader.transact(lambda db: lifetimes.orphaned_node_ids(db, session_id))
+
+    @override
+    async def tombstone_nodes(self, session_id: str, node_ids: Sequence[str]) -> int:
+        return await self._writer.transact(
+            lambda db: lifetimes.tombstone_nodes(db, session_id, node_ids)
+        )
+
+    @override
+    async def vacuum(self) -> int:
+        removed = await self._writer.transact(lifetimes.remove_tombstoned)
+        try:
+            await self._writer.execute("VACUUM")
+            await self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise errors.translated(error, self._url) from error
+        return removed
+
+    @override
+    async def fork(self, session_id: str, node_id: str, new_session_id: str) -> Head:
+        return await self._writer.transact(
+            lambda db: lifetimes.fork(db, session_id, node_id, new_session_id, self._clock.now())
+        )
+
+    @override
+    async def delete(self, session_id: str) -> None:
+        await self._writer.transact(lambda db: lifetimes.delete(db, session_id, self._clock.now()))
+
+    @override
+    async def usage(self, session_id: str) -> Sequence[UsageEntry]:
+        return await self._reader.transact(lambda db: sessions.ledger(db, session_id))
+
+    @override
+    async def check(self) -> AsyncIterator[Problem]:
+        for pager, start in checks.PAGERS:
+            after: object = start
+            while after is not None:
+                problems, after = await self._reader.transact(partial(pager, after=after))
+                for problem in problems:
+                    yield problem
+
+    @override
+    async def stats(self) -> dict[str, int]:
+        return await self._reader.transact(checks.stats)
+
+    @override
+    async def close(self) -> None:
+        await asyncio.gather(self._reader.close(), self._writer.close())

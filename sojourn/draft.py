@@ -1,0 +1,142 @@
+"""The draft of an open turn: what its journal says so far, as messages and as nodes to commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sojourn import ids
+from sojourn.commit import NewNode
+from sojourn.graph import NodeKind
+from sojourn.journal import INPUT_KEY, Effect, EffectKind, EffectStatus, model_key, tool_key
+from sojourn.messages import CallStatus, Message, Role, ToolCallPart, tool_response
+from sojourn.outcome import CallSummary
+from sojourn.usage import Usage, UsageEntry
+
+NEVER_RUN = "This call was not run: the turn ended before it."
+OUTCOME_UNKNOWN = (
+    "The outcome of this call is unknown: its worker was lost while it ran. It may or may not"
+    " have taken effect. Find out before you call it again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message of the draft, and the bytes that the commit will store for it."""
+
+    message: Message
+    body: bytes
+
+
+class Draft:
+    """A turn's journal, read incrementally and put into the conversation's order.
+
+    Tool results stand in the order of the model's calls, whatever order they ended in.
+    """
+
+    def __init__(self) -> None:
+        self._effects: dict[str, Effect] = {}
+        self._decoded: dict[str, Entry] = {}
+        self.position = 0
+
+    def absorb(self, effects: Iterable[Effect]) -> None:
+        """Take in journal rows; a row that has become final replaces its STARTED self."""
+        for effect in effects:
+            self._effects[effect.effect_key] = effect
+            self.position = max(self.position, effect.position)
+
+    def note(self, effect: Effect) -> None:
+        """Take in one row that was just written; where to read on from stays as it is."""
+        self._effects[effect.effect_key] = effect
+
+    def effect(self, effect_key: str) -> Effect | None:
+        """Return the row of a key, or None."""
+        return self._effects.get(effect_key)
+
+    @property
+    def input_digest(self) -> str:
+        """The digest of the turn's input; empty before its row was read."""
+        effect = self._effects.get(INPUT_KEY)
+        return str(effect.facts.get("digest", "")) if effect else ""
+
+    def arguments(self, step: int, call_id: str) -> ToolCallPart | None:
+        """Return the call as the model wrote it, or None if the step has no such call."""
+        entry = self._entry(model_key(step))
+        calls = entry.message.tool_calls if entry else ()
+        return next((call for call in calls if call.id == call_id), None)
+
+    def messages(self) -> list[Message]:
+        """Return the conversation of the turn so far; calls without an outcome are left open."""
+        return [entry.message for entry in self._entries(close=False)]
+
+    def nodes(self, session_id: str, turn_id: str, parent: str | None) -> tuple[NewNode, ...]:
+        """Return the nodes to commit: a chain on `parent` in which every call has a response."""
+        nodes: list[NewNode] = []
+        for ordinal, entry in enumerate(self._entries(close=True)):
+            node_id = ids.node_id(session_id, turn_id, ordinal)
+            nodes.append(NewNode(node_id, parent, NodeKind.MESSAGE, entry.body))
+            parent = node_id
+        return tuple(nodes)
+
+    def summaries(self) -> tuple[CallSummary, ...]:
+        """Return the turn's tool calls and how each ended."""
+        return tuple(
+            CallSummary(call_id=part.id, name=part.name, status=part.status)
+            for entry in self._entries(close=True)
+            for part in entry.message.tool_responses
+        )
+
+    def answer_ordinal(self) -> int | None:
+        """Return where in `nodes` the last assistant message stands."""
+        roles = [entry.message.role for entry in self._entries(close=True)]
+        return max((i for i, role in enumerate(roles) if role is Role.ASSISTANT), default=None)
+
+    def usage(self) -> tuple[UsageEntry, ...]:
+        """Return the turn's ledger rows, one a model."""
+        spent: dict[str, Usage] = {}
+        for effect in self._effects.values():
+            if effect.kind is EffectKind.MODEL and effect.is_final:
+                model = str(effect.facts.get("model", ""))
+                usage = Usage.model_validate(effect.facts.get("usage", {}))
+                spent[model] = spent.get(model, Usage()) + usage
+        return tuple(
+            UsageEntry(source="turn", model=model, usage=usage) for model, usage in spent.items()
+        )
+
+    def _entries(self, *, close: bool) -> Iterator[Entry]:
+        entry = self._entry(INPUT_KEY)
+        step = 0
+        while entry is not None:
+            yield entry
+            for call in entry.message.tool_calls:
+                response = self._entry(tool_key(step, call.id))
+                if response is not None:
+                    yield response
+                elif close:
+                    yield self._closing(step, call)
+            step += 1
+            entry = self._entry(model_key(step))
+
+    def _entry(self, effect_key: str) -> Entry | None:
+        effect = self._effects.get(effect_key)
+        if effect is None or not effect.is_final or not effect.payload:
+            return None
+        if effect_key not in self._decoded:
+            self._decoded[effect_key] = Entry(Message.decode(effect.payload), effect.payload)
+        return self._decoded[effect_key]
+
+    def _closing(self, step: int, call: ToolCallPart) -> Entry:
+        effect = self._effects.get(tool_key(step, call.id))
+        if effect is not None and effect.status is EffectStatus.STARTED:
+            message = unknown_response(call)
+        else:
+            message = tool_response(
+                call.id, call.name, {"error": NEVER_RUN}, CallStatus.CANCELLED
+            )
+        return Entry(message, message.encode())
+
+
+def unknown_response(call: ToolCallPart) -> Message:
+    """Return the response of a call whose effect may or may not have happened."""
+    return tool_response(call.id, call.name, {"error": OUTCOME_UNKNOWN}, CallStatus.UNKNOWN)
+

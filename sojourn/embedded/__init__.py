@@ -1,0 +1,1 @@
+"""Sessions in one process, with no server: the same turns on the same store."""

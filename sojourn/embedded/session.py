@@ -1,0 +1,214 @@
+"""An embedded session: the same methods as a session on Temporal, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from sojourn import ids
+from sojourn.embedded.driver import TurnControl, drive
+from sojourn.errors import LeaseHeld, UnknownCall, UnknownTurn
+from sojourn.host import SessionHost
+from sojourn.inputs import checked_text
+from sojourn.keeper import LeaseKeeper
+from sojourn.lease import LeaseOwner
+from sojourn.outcome import TurnOutcome, TurnResult
+from sojourn.ports import SessionStore
+from sojourn.requests import BeginTurn, ParkSession, TurnRef
+from sojourn.turns import answer_text, begin_turn, park_session
+from sojourn.view import SessionView, view_session
+
+if TYPE_CHECKING:
+    from sojourn.app import App
+
+
+class EmbeddedTurn:
+    """A turn that was submitted: its id, and how to wait for it or cancel it."""
+
+    def __init__(self, turn_id: str, control: TurnControl, task: asyncio.Task[TurnResult]) -> None:
+        self.id = turn_id
+        self.control = control
+        self._task = task
+
+    async def result(self) -> TurnResult:
+        """Wait for the turn's end.
+
+        Raises:
+            SojournError: the turn could not be run.
+        """
+        return await asyncio.shield(self._task)
+
+    async def cancel(self) -> bool:
+        """Cancel the turn, and tell whether that won over its commit."""
+        self.control.cancel.set()
+        return (await self.result()).status == "cancelled"
+
+
+class EmbeddedSession:
+    """One session, opened in this process; turns run in the order in which they are submitted."""
+
+    def __init__(self, host: SessionHost, session_id: str, agent: str) -> None:
+        self.session_id = session_id
+        self.agent = agent
+        self._host = host
+        self._owner = LeaseOwner.fresh()
+        self._executor_id = ids.mint("exec")
+        self._turns: dict[str, EmbeddedTurn] = {}
+        self._serial = asyncio.Lock()
+        self._token = 0
+
+    async def send(self, text: str, turn_id: str | None = None) -> TurnResult:
+        """Send a message and wait for the turn's end; the same turn id again runs nothing.
+
+        Raises:
+            EmptyText: there is nothing to send.
+            TextTooLarge: the text has more than 1,000,000 bytes.
+            TurnConflict: the turn id was used for other text.
+            LeaseHeld: another owner has the session.
+        """
+        turn = await self.submit(text, turn_id)
+        return await turn.result()
+
+    async def submit(self, text: str, turn_id: str | None = None) -> EmbeddedTurn:
+        """Queue a message and return its turn at once.
+
+        Raises:
+            EmptyText, TextTooLarge, InvalidId: as `send`.
+        """
+        checked_text(text)
+        turn_id = ids.checked("turn", turn_id) if turn_id is not None else ids.mint("turn")
+        control = TurnControl()
+        task = asyncio.create_task(self._run(turn_id, text, control))
+        turn = EmbeddedTurn(turn_id, control, task)
+        self._turns[turn_id] = turn
+        task.add_done_callback(lambda _: self._turns.pop(turn_id, None))
+        return turn
+
+    async def cancel(self, turn_id: str) -> bool:
+        """Cancel a turn by its id, and tell whether that won over its commit.
+
+        Raises:
+            UnknownTurn: no such turn is open.
+        """
+        turn = self._turns.get(turn_id)
+        if turn is None:
+            raise UnknownTurn(session_id=self.session_id, turn_id=turn_id)
+        return await turn.cancel()
+
+    async def approve(self, call_id: str) -> None:
+        """Let a waiting tool call run.
+
+        Raises:
+            UnknownCall: no such call waits.
+        """
+        self._answer(call_id, approved=True)
+
+    async def deny(self, call_id: str) -> None:
+        """Refuse a waiting tool call; the model is told.
+
+        Raises:
+            UnknownCall: no such call waits.
+        """
+        self._answer(call_id, approved=False)
+
+    def waiting_approvals(self) -> list[str]:
+        """Return the ids of the calls that wait for `approve` or `deny`."""
+        return [call for turn in self._turns.values() for call in turn.control.approvals]
+
+    async def show(self) -> SessionView:
+        """Read the session from its store.
+
+        Raises:
+            UnknownSession: nothing was ever sent.
+        """
+        return await view_session(self._host.store, self.session_id)
+
+    async def fork(self, new_session_id: str, at: str | None = None) -> str:
+        """Make a session that stands on node `at` of this one (its leaf by default).
+
+        No node is copied. Returns the new session's id.
+
+        Raises:
+            UnknownNode: this session has no such node, or nothing at all.
+            InvalidInput: the new id is taken.
+        """
+        at = at or (await self.show()).leaf or ""
+        ids.checked("session", new_session_id)
+        await self._host.store.fork(self.session_id, at, new_session_id)
+        return new_session_id
+
+    async def park(self) -> None:
+        """Wait for the open turns, give the lease back and drop the session from memory."""
+        async with self._serial:
+            await park_session(
+                self._host,
+                ParkSession(session_id=self.session_id, fencing_token=self._token),
+            )
+
+    async def close(self) -> None:
+        """Cancel what runs, and park; the turns' journals stay for whoever goes on with them."""
+        for turn in list(self._turns.values()):
+            turn.control.cancel.set()
+        await self.park()
+
+    def _answer(self, call_id: str, *, approved: bool) -> None:
+        for turn in self._turns.values():
+            if call_id in turn.control.approvals:
+                return turn.control.answer(self.session_id, call_id, approved=approved)
+        raise UnknownCall(session_id=self.session_id, call_id=call_id)
+
+    async def _run(self, turn_id: str, text: str, control: TurnControl) -> TurnResult:
+        async with self._serial:
+            outcome = await self._outcome(turn_id, text, control)
+        answer = await answer_text(self._host, self.session_id, outcome)
+        return TurnResult.of(self.session_id, outcome, answer)
+
+    async def _outcome(self, turn_id: str, text: str, control: TurnControl) -> TurnOutcome:
+        begun = await begin_turn(
+            self._host,
+            BeginTurn(
+                session_id=self.session_id,
+                agent=self.agent,
+                turn_id=turn_id,
+                text=text,
+                owner_id=self._owner.owner_id,
+                incarnation_id=self._owner.incarnation_id,
+                executor_id=self._executor_id,
+            ),
+        )
+        if begun.outcome is not None:
+            return begun.outcome
+        if begun.holder is not None:
+            raise LeaseHeld(
+                session_id=self.session_id,
+                holder=begun.holder.name,
+                expires_at=begun.holder.expires_at,
+            )
+        self._token = begun.fencing_token
+        turn = TurnRef(
+            session_id=self.session_id,
+            agent=begun.agent,
+            turn_id=turn_id,
+            fencing_token=begun.fencing_token,
+            head_revision=begun.head_revision,
+        )
+        keeper = LeaseKeeper(
+            self._host.store, self.session_id, self._token, self._host.app.timings
+        )
+        return await keeper.run(drive(self._host, turn, begun.limits, control))
+
+
+@asynccontextmanager
+async def open_session(
+    app: App, session_id: str, agent: str | None, store: str | SessionStore | None
+) -> AsyncIterator[EmbeddedSession]:
+    """Open a session on the app's store (or `store`), and park it at the end."""
+    ids.checked("session", session_id)
+    async with app.host(store) as host:
+        session = EmbeddedSession(host, session_id, await host.agent_of(session_id, agent))
+        try:
+            yield session
+        finally:
+            await session.close()

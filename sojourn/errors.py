@@ -1,0 +1,484 @@
+"""Every error that Sojourn raises, as one tree. A class's docstring is its message.
+
+SojournError
+├── InvalidInput             the caller's fault, before anything was done
+│   ├── EmptyText
+│   ├── TextTooLarge
+│   ├── InvalidId
+│   ├── UnknownSession
+│   ├── UnknownAgent
+│   ├── UnknownTool
+│   ├── UnknownNode
+│   ├── UnknownTurn
+│   ├── UnknownCall
+│   ├── InvalidApp
+│   └── InvalidStoreUrl
+├── StoreError               what a session store answers
+│   ├── LeaseHeld
+│   ├── LeaseLost
+│   ├── HeadConflict
+│   ├── OperationConflict
+│   ├── Contended            (retryable)
+│   ├── StoreUnavailable     (retryable)
+│   ├── StoreUnusable
+│   ├── SchemaTooNew
+│   ├── SessionDeleted
+│   ├── UnsupportedReadScope
+│   ├── GraphCorrupt
+│   ├── CommitTooLarge
+│   ├── NodeReachable
+│   └── EffectSettled
+├── TurnError                what a session answers to a turn
+│   ├── TurnConflict
+│   ├── QueueFull            (retryable)
+│   ├── SessionContinuing    (retryable)
+│   ├── SessionHeld
+│   ├── Diverged
+│   └── TurnFailed
+├── AssemblyError            a session that cannot be brought to life
+│   ├── MissingModel
+│   ├── MissingExtra
+│   ├── UnusableModel
+│   ├── MissingPluginHost
+│   ├── StoreRequired
+│   ├── PluginFailed
+│   └── ClaimedAlready
+├── CatalogError
+│   ├── GenerationMismatch
+│   ├── DuplicateTool
+│   ├── UnresolvedTool
+│   └── MalformedToolState
+├── ModelError               what a model provider did
+│   ├── ModelUnavailable     (retryable)
+│   ├── ModelRefused
+│   └── ModelGarbage         (retryable)
+├── ToolFailure              what a tool did
+│   ├── InvalidArguments
+│   ├── ToolRaised
+│   ├── ToolTimedOut
+│   ├── ResultTooLarge
+│   ├── ResultUnserialisable
+│   ├── ToolUnavailable
+│   └── ToolRetry            (raised by a tool: nothing happened, try again)
+└── ServerUnavailable        no Temporal server, or no worker, at the address
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+
+class SojournError(Exception):
+    """Sojourn failed."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, **facts: Any) -> None:
+        """Fill the class's docstring with `facts`, which become attributes too."""
+        self.facts = facts
+        for name, value in facts.items():
+            setattr(self, name, value)
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        template = " ".join((type(self).__doc__ or "").split())
+        try:
+            return template.format(**self.facts)
+        except (KeyError, IndexError):
+            return template
+
+
+class InvalidInput(SojournError):
+    """The request cannot be served as it stands: {reason}."""
+
+    reason: str
+
+
+class EmptyText(InvalidInput):
+    """The message is empty: send at least one character that is not a space."""
+
+
+class TextTooLarge(InvalidInput):
+    """The message has {size_bytes} bytes and the limit is {limit_bytes}: send it as a file."""
+
+    size_bytes: int
+    limit_bytes: int
+
+
+class InvalidId(InvalidInput):
+    """{value!r} is no valid {kind} id: use 1 to 200 printable characters without spaces."""
+
+    kind: str
+    value: str
+
+
+class UnknownSession(InvalidInput):
+    """There is no session {session_id!r} in this store: check the id and --store."""
+
+    session_id: str
+
+
+class UnknownAgent(InvalidInput):
+    """There is no agent {agent!r} in the app: it has {known}."""
+
+    agent: str
+    known: str
+
+
+class UnknownTool(InvalidInput):
+    """There is no tool {tool!r} in this session: it has {known}."""
+
+    tool: str
+    known: str
+
+
+class UnknownNode(InvalidInput):
+    """Session {session_id!r} has no node {node_id!r}: `sojourn session show` lists them."""
+
+    session_id: str
+    node_id: str
+
+
+class UnknownTurn(InvalidInput):
+    """Session {session_id!r} has no open turn {turn_id!r}: it ended, or never began."""
+
+    session_id: str
+    turn_id: str
+
+
+class UnknownCall(InvalidInput):
+    """Session {session_id!r} waits for no approval of call {call_id!r}."""
+
+    session_id: str
+    call_id: str
+
+
+class InvalidApp(InvalidInput):
+    """--app {target!r} does not name a Sojourn app: {reason}."""
+
+    target: str
+
+
+class InvalidStoreUrl(InvalidInput):
+    """{url!r} is no store: use sqlite:///path.db, sqlite:////absolute/path.db or memory://."""
+
+    url: str
+
+
+class StoreError(SojournError):
+    """The session store refused: {reason}."""
+
+    reason: str
+
+
+class LeaseHeld(StoreError):
+    """Session {session_id!r} is held by {holder} until {expires_at}: wait, or park it there."""
+
+    session_id: str
+    holder: str
+    expires_at: datetime
+
+
+class LeaseLost(StoreError):
+    """Session {session_id!r} has a newer owner (token {actual}, not {presented}): stop writing."""
+
+    session_id: str
+    presented: int
+    actual: int
+
+
+class HeadConflict(StoreError):
+    """Session {session_id!r} is at head {actual}, not at {expected}: reload it."""
+
+    session_id: str
+    expected: int
+    actual: int
+
+
+class OperationConflict(StoreError):
+    """Operation {operation_id!r} of session {session_id!r} was committed with other content."""
+
+    session_id: str
+    operation_id: str
+
+
+class Contended(StoreError):
+    """The store is busy with another writer: try the same again ({reason})."""
+
+    retryable = True
+
+
+class StoreUnavailable(StoreError):
+    """The store {url} cannot be used now: {reason}."""
+
+    retryable = True
+    url: str
+
+
+class StoreUnusable(StoreError):
+    """{url} cannot serve as a session store: {reason}."""
+
+    url: str
+
+
+class SchemaTooNew(StoreError):
+    """{url} has schema {found}, newer than this Sojourn knows ({known}): upgrade Sojourn."""
+
+    url: str
+    found: int
+    known: int
+
+
+class SessionDeleted(StoreError):
+    """Session {session_id!r} was deleted, and ids are used once: choose another id."""
+
+    session_id: str
+
+
+class UnsupportedReadScope(StoreError):
+    """This store cannot read {scope}: use a store or a residency that fits."""
+
+    scope: str
+
+
+class GraphCorrupt(StoreError):
+    """Session {session_id!r} has a damaged graph at node {node_id!r}: {reason}."""
+
+    session_id: str
+    node_id: str
+
+
+class CommitTooLarge(StoreError):
+    """The commit of {operation_id!r} has {size_bytes} bytes and the limit is {limit_bytes}."""
+
+    operation_id: str
+    size_bytes: int
+    limit_bytes: int
+
+
+class NodeReachable(StoreError):
+    """Node {node_id!r} is reachable from a live session and cannot be tombstoned."""
+
+    node_id: str
+
+
+class EffectSettled(StoreError):
+    """Effect {effect_key!r} of turn {turn_id!r} came after the turn was settled: dropped."""
+
+    turn_id: str
+    effect_key: str
+
+
+class TurnError(SojournError):
+    """The turn was not run: {reason}."""
+
+    reason: str
+
+
+class TurnConflict(TurnError):
+    """Turn {turn_id!r} of session {session_id!r} has other text: a turn id is one turn for ever."""
+
+    session_id: str
+    turn_id: str
+
+
+class QueueFull(TurnError):
+    """Session {session_id!r} has {limit} turns waiting already: send again when one is done."""
+
+    retryable = True
+    session_id: str
+    limit: int
+
+
+class SessionContinuing(TurnError):
+    """Session {session_id!r} is moving to a fresh run: send again."""
+
+    retryable = True
+    session_id: str
+
+
+class SessionHeld(TurnError):
+    """Session {session_id!r} was held by {holder} for longer than {waited_seconds:.0f} s."""
+
+    session_id: str
+    holder: str
+    waited_seconds: float
+
+
+class Diverged(TurnError):
+    """The store of session {session_id!r} is ahead of this workflow (token {actual}, not
+    {known}), as after a reset: the run ends, the next message starts from the store.
+    """
+
+    session_id: str
+    known: int
+    actual: int
+
+
+class TurnFailed(TurnError):
+    """Turn {turn_id!r} could not be committed: {reason}."""
+
+    turn_id: str
+
+
+class AssemblyError(SojournError):
+    """The session cannot be assembled: {reason}."""
+
+    reason: str
+
+
+class MissingModel(AssemblyError):
+    """Agent {agent!r} names no model: write Agent(model="openai:...") or pass a provider."""
+
+    agent: str
+
+
+class MissingExtra(AssemblyError):
+    """Run `pip install {package}` first: the library behind model {model!r} is not installed."""
+
+    model: str
+    package: str
+
+
+class UnusableModel(AssemblyError):
+    """The model {model!r} cannot be opened: {reason}."""
+
+    model: str
+
+
+class MissingPluginHost(AssemblyError):
+    """The runtime environment has no plugin host: build it with PluginHost(plugins)."""
+
+
+class StoreRequired(AssemblyError):
+    """{operation} needs a store: what is trimmed or parked could not come back without one."""
+
+    operation: str
+
+
+class PluginFailed(AssemblyError):
+    """Plugin {plugin_id!r} failed in {hook}: {reason}."""
+
+    plugin_id: str
+    hook: str
+
+
+class ClaimedAlready(AssemblyError):
+    """The lease owner of session {session_id!r} is fixed: it has claimed already."""
+
+    session_id: str
+
+
+class CatalogError(SojournError):
+    """The tool catalogue refused: {reason}."""
+
+    reason: str
+
+
+class GenerationMismatch(CatalogError):
+    """The change is for generation {expected} and the catalogue is at {actual}: read it again."""
+
+    expected: int
+    actual: int
+
+
+class DuplicateTool(CatalogError):
+    """Two tools are called {name!r} (ids {first!r} and {second!r}): rename one."""
+
+    name: str
+    first: str
+    second: str
+
+
+class UnresolvedTool(CatalogError):
+    """No source has the tool {tool_id!r}: register its source first."""
+
+    tool_id: str
+
+
+class MalformedToolState(CatalogError):
+    """The stored tool state is malformed: {reason}."""
+
+
+class ModelError(SojournError):
+    """The model {model} failed: {reason}."""
+
+    model: str
+    reason: str
+    retry_after_seconds: float | None = None
+
+
+class ModelUnavailable(ModelError):
+    """The model {model} is not available: {reason}."""
+
+    retryable = True
+
+
+class ModelRefused(ModelError):
+    """The model {model} refused the request: {reason}."""
+
+
+class ModelGarbage(ModelError):
+    """The model {model} answered what cannot be read: {reason}."""
+
+    retryable = True
+
+
+class ToolFailure(SojournError):
+    """The tool {tool!r} failed: {reason}."""
+
+    tool: str
+    reason: str
+    # What the model is told instead of the message. It may hold content, so it is no fact: it
+    # stays out of `facts`, of the message, and thereby out of logs and history.
+    detail: str | None = None
+
+
+class InvalidArguments(ToolFailure):
+    """The tool {tool!r} cannot be called so: {reason}."""
+
+
+class ToolRaised(ToolFailure):
+    """The tool {tool!r} raised {reason}."""
+
+
+class ToolTimedOut(ToolFailure):
+    """The tool {tool!r} did not end within {seconds} s."""
+
+    seconds: float
+
+
+class ResultTooLarge(ToolFailure):
+    """The tool {tool!r} ran to its end, but its result of {size_bytes} bytes is over the limit
+    of {limit_bytes} and was not kept.
+    """
+
+    size_bytes: int
+    limit_bytes: int
+
+
+class ResultUnserialisable(ToolFailure):
+    """The tool {tool!r} ran to its end, but its result is not JSON and was not kept: {reason}."""
+
+
+class ToolUnavailable(ToolFailure):
+    """The tool {tool!r} is not available in this session: {reason}."""
+
+
+class ToolRetry(SojournError):
+    """Nothing was done; try again ({reason})."""
+
+    retryable = True
+    reason: str
+    after_seconds: float | None = None
+
+
+class ServerUnavailable(SojournError):
+    """No Temporal server answers at {address}: start one (./temporal-dev.sh) or set
+    TEMPORAL_ADDRESS ({reason}).
+    """
+
+    retryable = True
+    address: str
+    reason: str

@@ -1,0 +1,89 @@
+"""The session host: an app on an opened store, and the sessions that are live in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sojourn import ids
+from sojourn.agent import Agent
+from sojourn.errors import HeadConflict, UnknownSession
+from sojourn.models import ModelSpec
+from sojourn.ports import ModelProvider, SessionStore
+from sojourn.residents import Resident, Residents
+from sojourn.runtime import SessionRuntime
+from sojourn.state import load_state
+
+if TYPE_CHECKING:
+    from sojourn.app import App
+
+ProviderOf = Callable[[Agent, ModelSpec], ModelProvider]
+
+
+class SessionHost:
+    """What runs turns: every way to a live session goes through `resident`.
+
+    Attributes:
+        app: agents, tools, plugins.
+        store: the opened store.
+        residents: the sessions that are live in this process.
+    """
+
+    def __init__(self, app: App, store: SessionStore, provider_of: ProviderOf) -> None:
+        self.app = app
+        self.store = store
+        self.residents = Residents(app.clock)
+        self._environments = app.environments()
+        self._provider_of = provider_of
+
+    async def resident(self, session_id: str, agent: str, head_revision: int) -> Resident:
+        """Return the session live at `head_revision`: kept from before, or rebuilt.
+
+        Raises:
+            HeadConflict: the store is at another head.
+            UnknownAgent: the app has no such agent.
+            AssemblyError: the session cannot be brought to life.
+        """
+
+        async def build() -> SessionRuntime:
+            runtime = await self.rebuild(session_id, agent)
+            if runtime.head_revision != head_revision:
+                raise HeadConflict(
+                    session_id=session_id, expected=head_revision, actual=runtime.head_revision
+                )
+            return runtime
+
+        return await self.residents.get(session_id, head_revision, build)
+
+    async def rebuild(self, session_id: str, agent: str) -> SessionRuntime:
+        """Assemble the session from the store, at whatever head it has."""
+        chosen = self.app.agent(agent)
+        environment = self._environments[chosen.name]
+        state = await load_state(self.store, session_id, environment.residency)
+        return SessionRuntime.from_environment(environment, chosen.policy(), state, self.store)
+
+    def provider(self, runtime: SessionRuntime) -> ModelProvider:
+        """Return what answers for a live session's model."""
+        agent = self.app.agent(runtime.policy.agent)
+        return self._provider_of(agent, runtime.policy.model or ModelSpec(id=""))
+
+    async def agent_of(self, session_id: str, wanted: str | None) -> str:
+        """Return `wanted`, or the agent that the session had, or the app's only one.
+
+        Raises:
+            UnknownAgent: none of these names an agent of the app.
+        """
+        head = await self.store.head(ids.checked("session", session_id))
+        stored = head.config.get("agent") if head else None
+        return self.app.agent(wanted or stored or None).name
+
+    async def require_head(self, session_id: str) -> int:
+        """Return the head revision of a session that must exist.
+
+        Raises:
+            UnknownSession: it does not.
+        """
+        head = await self.store.head(session_id)
+        if head is None:
+            raise UnknownSession(session_id=session_id)
+        return head.head_revision

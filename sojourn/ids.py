@@ -1,0 +1,44 @@
+"""Identifiers: how they are minted, checked and derived."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import uuid
+
+from sojourn.errors import InvalidId
+
+MAX_ID_CHARS = 200
+_VALID = re.compile(r"[!-~\u00a1-\U0010ffff]{1,%d}" % MAX_ID_CHARS)
+
+
+def checked(kind: str, value: str) -> str:
+    """Return `value` if it can be an id of this `kind`.
+
+    Raises:
+        InvalidId: it is empty, longer than 200 characters, or has spaces or control characters.
+    """
+    if not _VALID.fullmatch(value) or not value.isprintable():
+        raise InvalidId(kind=kind, value=value[:40])
+    return value
+
+
+def mint(prefix: str) -> str:
+    """Return a fresh random id, as `prefix-` and 26 base32 characters."""
+    return f"{prefix}-{_base32(uuid.uuid4().bytes)}"
+
+
+def node_id(session_id: str, operation_id: str, ordinal: int) -> str:
+    """Derive the id of the `ordinal`-th node of an operation: a retry derives the same one."""
+    seed = f"{session_id}\0{operation_id}".encode()
+    return f"n{_base32(hashlib.blake2b(seed, digest_size=10).digest())}.{ordinal}"
+
+
+def digest(body: bytes) -> str:
+    """Return the content address of `body`: 32 hex characters of its SHA-256."""
+    return hashlib.sha256(body).hexdigest()[:32]
+
+
+def _base32(raw: bytes) -> str:
+    return base64.b32encode(raw).decode().rstrip("=").lower()

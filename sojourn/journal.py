@@ -1,0 +1,85 @@
+"""The turn journal: each model answer and tool result of an open turn, recorded once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+INPUT_KEY = "input"
+
+
+class EffectKind(StrEnum):
+    """What an effect is."""
+
+    INPUT = "input"
+    MODEL = "model"
+    TOOL = "tool"
+
+
+class EffectStatus(StrEnum):
+    """Where an effect stands; all but STARTED are final, and the first writer of one wins."""
+
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRef:
+    """The name of one effect, and the fence of whoever wants to write it."""
+
+    session_id: str
+    turn_id: str
+    effect_key: str
+    fencing_token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One row of a turn's journal.
+
+    Attributes:
+        position: grows with each new row of the store; read on from it.
+        effect_key: `input`, `model/<step>`, or `tool/<step>/<call id>`.
+        kind: what it is.
+        status: STARTED, or how it ended.
+        attempt_id: who started it: a retry of the store's write by the same attempt re-enters.
+        payload: the bytes of the node that the commit will make of it; empty while STARTED.
+        facts: small JSON beside the payload: usage, model, finish reason, call status.
+    """
+
+    position: int
+    effect_key: str
+    kind: EffectKind
+    status: EffectStatus
+    attempt_id: str
+    payload: bytes = b""
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the effect's outcome is recorded."""
+        return self.status is not EffectStatus.STARTED
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What to record of an effect."""
+
+    kind: EffectKind
+    status: EffectStatus
+    payload: bytes
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    attempt_id: str = ""
+
+
+def model_key(step: int) -> str:
+    """Return the effect key of the answer of model step `step`, counted from 1."""
+    return f"model/{step}"
+
+
+def tool_key(step: int, call_id: str) -> str:
+    """Return the effect key of a tool call of step `step`."""
+    return f"tool/{step}/{call_id}"

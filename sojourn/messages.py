@@ -1,0 +1,161 @@
+"""Messages as they stand in nodes: role and parts, after OpenTelemetry's GenAI conventions.
+
+Source: the JSON schemas of `gen_ai.input.messages` and `gen_ai.output.messages` in the
+OpenTelemetry semantic conventions for generative AI. Ours add `status` to a tool's response and
+`origin` to what a model wrote.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+SCHEMA_VERSION = 1
+
+
+class Role(StrEnum):
+    """Who speaks."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+class CallStatus(StrEnum):
+    """How a tool call ended: `UNKNOWN` means that its effect may or may not have happened."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+    DENIED = "denied"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Origin(_Part):
+    """What a provider wants back with a part that it wrote, kept as it came."""
+
+    provider: str
+    id: str | None = None
+    details: dict[str, Any] | None = None
+
+
+class TextPart(_Part):
+    """Plain text."""
+
+    type: Literal["text"] = "text"
+    content: str
+    origin: Origin | None = None
+
+
+class ReasoningPart(_Part):
+    """The model's reasoning, with the provider's signature when it wants it back."""
+
+    type: Literal["reasoning"] = "reasoning"
+    content: str
+    signature: str | None = None
+    origin: Origin | None = None
+
+
+class ToolCallPart(_Part):
+    """The model's wish to call a tool; `arguments` is what it wrote, parsed as JSON."""
+
+    type: Literal["tool_call"] = "tool_call"
+    id: str
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    origin: Origin | None = None
+
+
+class ToolResponsePart(_Part):
+    """What came of the tool call with the same `id`."""
+
+    type: Literal["tool_call_response"] = "tool_call_response"
+    id: str
+    name: str = ""
+    response: Any = None
+    status: CallStatus = CallStatus.DONE
+
+
+class UriPart(_Part):
+    """Content that stands elsewhere."""
+
+    type: Literal["uri"] = "uri"
+    modality: str
+    uri: str
+    mime_type: str | None = None
+
+
+class FilePart(_Part):
+    """Content kept as an attachment, named by its content address."""
+
+    type: Literal["file"] = "file"
+    modality: str
+    file_id: str
+    mime_type: str | None = None
+
+
+Part = Annotated[
+    TextPart | ReasoningPart | ToolCallPart | ToolResponsePart | UriPart | FilePart,
+    Field(discriminator="type"),
+]
+
+
+class Message(BaseModel):
+    """One message of a conversation."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    v: int = SCHEMA_VERSION
+    role: Role
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part.content for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCallPart, ...]:
+        """The tool calls, in the model's order."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
+
+    @property
+    def tool_responses(self) -> tuple[ToolResponsePart, ...]:
+        """The tool responses, in order."""
+        return tuple(part for part in self.parts if isinstance(part, ToolResponsePart))
+
+    def encode(self) -> bytes:
+        """Return the bytes to store; hash these, never a later re-serialisation."""
+        return _ADAPTER.dump_json(self, exclude_none=True)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Message:
+        """Read stored bytes; unknown fields of a newer writer are ignored."""
+        return _ADAPTER.validate_json(body)
+
+
+_ADAPTER: TypeAdapter[Message] = TypeAdapter(Message)
+
+
+def user(text: str) -> Message:
+    """Return a user's message of one text."""
+    return Message(role=Role.USER, parts=(TextPart(content=text),))
+
+
+def assistant(text: str, *calls: ToolCallPart) -> Message:
+    """Return an assistant's message of `text` (none if empty) and tool `calls`."""
+    parts: tuple[Part, ...] = (TextPart(content=text),) if text else ()
+    return Message(role=Role.ASSISTANT, parts=parts + calls)
+
+
+def tool_response(call_id: str, name: str, response: Any, status: CallStatus) -> Message:
+    """Return the message that answers one tool call."""
+    part = ToolResponsePart(id=call_id, name=name, response=response, status=status)
+    return Message(role=Role.TOOL, parts=(part,))

@@ -1,0 +1,75 @@
+"""Plugins: code that gives every session tools, instructions and state of its own.
+
+A `Plugin` is made once a process and may hold what is expensive; its `PluginSession` is made once
+a session and holds what belongs to that session.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from typing_extensions import override
+
+from sojourn.tools import AnyTool
+
+
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """The session that a plugin is asked to serve."""
+
+    session_id: str
+    agent: str = ""
+
+
+class PluginSession:
+    """What a plugin does for one session; override what you need.
+
+    Attributes:
+        revision: move it (`self.revision += 1`) whenever the state changes: the snapshot is taken
+            anew only if it moved. It is restored before `restore` is called.
+    """
+
+    revision: int = 0
+
+    def tools(self) -> Sequence[AnyTool]:
+        """Return the tools that the session gets."""
+        return ()
+
+    def instructions(self) -> str:
+        """Return what to add to the agent's instructions."""
+        return ""
+
+    def snapshot(self) -> Any:
+        """Return the state to store, as JSON."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Take a stored state, or None if there is none; the same one may come twice."""
+
+    def on_event(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Be told of `session_restored` or `turn_committed`; a failure changes nothing."""
+
+
+class Plugin(ABC):
+    """A factory of session parts; subclass it.
+
+    Attributes:
+        id: the identity that stored state is kept under; the class's name by default.
+        version: of the stored state; a new one has it stored anew.
+    """
+
+    id: str
+    version: str = "1"
+
+    @override
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "id" not in cls.__dict__:
+            cls.id = cls.__name__
+
+    @abstractmethod
+    def session(self, context: PluginContext) -> PluginSession:
+        """Return the part for one session: cheaply, without input or output."""

@@ -1,0 +1,309 @@
+"""A live session: its graph, catalogue and plugins, assembled by one path and parked again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sojourn import ids
+from sojourn.catalog import RestoreReport, ToolCatalog, ToolState
+from sojourn.commit import Commit, CommitReceipt
+from sojourn.environment import RuntimeEnvironment
+from sojourn.errors import ClaimedAlready, MissingModel, MissingPluginHost, StoreRequired
+from sojourn.graph import Node, NodeKind, SessionGraph
+from sojourn.heal import Healed, heal, healed_messages
+from sojourn.lease import Claim, Lease, LeaseOwner
+from sojourn.messages import Message
+from sojourn.models import ModelSpec
+from sojourn.plugins import PluginContext
+from sojourn.plugin_host import PluginSessions
+from sojourn.policy import SessionPolicy
+from sojourn.ports import SessionStore
+from sojourn.residency import Residency
+from sojourn.snapshots import SnapshotKeeper
+from sojourn.state import SessionState, load_state
+from sojourn.tools import FunctionSource
+
+log = logging.getLogger(__name__)
+
+PLUGIN_SOURCE = "plugins"
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedSession:
+    """A session at rest: enough to resume it, and nothing else in memory."""
+
+    session_id: str
+    policy: SessionPolicy
+    store: SessionStore
+
+
+class SessionRuntime:
+    """One live session. `assemble` is the only way to make one, whoever needs it.
+
+    Attributes:
+        session_id: the session.
+        policy: what it runs with.
+        graph: its resident nodes.
+        catalog: its tools.
+        plugins: its plugins' session parts.
+        head_revision: the commit that it stands on.
+        restored: what became of the stored catalogue, or None for a fresh session.
+        healed: what was mended when it was loaded.
+        lease: the lease that it holds for itself, if any.
+    """
+
+    def __init__(
+        self,
+        environment: RuntimeEnvironment,
+        policy: SessionPolicy,
+        state: SessionState,
+        store: SessionStore | None,
+        plugins: PluginSessions,
+    ) -> None:
+        """Hydrate; call `assemble` instead."""
+        self.environment = environment
+        self.session_id = state.session_id
+        self.policy = policy
+        self.store = store
+        self.plugins = plugins
+        self.head_revision = state.head_revision
+        self.lease: Lease | None = None
+        self._lease_owner = LeaseOwner.fresh()
+        self._executor_id = ids.mint("exec")
+        graph, self.healed = heal(state.graph)
+        self.graph: SessionGraph = environment.residency.trim(graph)
+        self.catalog = ToolCatalog(
+            [*environment.sources, FunctionSource(PLUGIN_SOURCE, plugins.tools())]
+        )
+        self.restored = self._restore_catalog(state.tool_state)
+        self.snapshots = SnapshotKeeper(state, self.catalog, plugins)
+        self._messages, healed = healed_messages(frame_of(self.graph.active_path()))
+        self.healed: tuple[Healed, ...] = (*self.healed, *healed)
+        state.discard_snapshots()
+
+    @classmethod
+    def assemble(
+        cls,
+        *,
+        environment: RuntimeEnvironment,
+        policy: SessionPolicy,
+        state: SessionState,
+        store: SessionStore | None,
+        plugins: PluginSessions,
+    ) -> SessionRuntime:
+        """Bring a session to life from its parts; a failure leaves nothing written.
+
+        In this order: the residency is checked, the graph healed and then trimmed, the model
+        required, the exact catalogue restored at its generation, the plugins told.
+
+        Args:
+            environment: what is shared.
+            policy: the host's choice; an unconfigured one leaves the persisted policy standing.
+            state: what the store knows, or a fresh state.
+            store: where the session is kept, or None for one that is not.
+            plugins: the session's plugin parts, restored.
+
+        Raises:
+            StoreRequired: ACTIVE_PATH_ONLY without a store.
+            MissingModel: neither policy names a model.
+            GraphCorrupt: the graph cannot be healed.
+            MalformedToolState: the stored catalogue cannot be read.
+        """
+        if environment.residency is Residency.ACTIVE_PATH_ONLY and store is None:
+            raise StoreRequired(operation="Residency.ACTIVE_PATH_ONLY")
+        effective = policy if policy.is_configured else state.policy
+        if not effective.is_configured:
+            raise MissingModel(agent=policy.agent or state.policy.agent or "?")
+        runtime = cls(environment, effective, state, store, plugins)
+        plugins.emit("session_restored", {"session_id": runtime.session_id})
+        return runtime
+
+    @classmethod
+    def from_environment(
+        cls,
+        environment: RuntimeEnvironment,
+        policy: SessionPolicy,
+        state: SessionState,
+        store: SessionStore | None,
+    ) -> SessionRuntime:
+        """Assemble with plugins built by the environment's host: registration and hydration only.
+
+        Raises:
+            MissingPluginHost: the environment has none.
+            PluginFailed: a plugin cannot be built or restored.
+        """
+        if environment.plugin_host is None:
+            raise MissingPluginHost
+        context = PluginContext(session_id=state.session_id)
+        plugins = environment.plugin_host.build(context, state.plugin_state)
+        return cls.assemble(
+            environment=environment, policy=policy, state=state, store=store, plugins=plugins
+        )
+
+    @classmethod
+    async def resume(
+        cls, parked: ParkedSession, environment: RuntimeEnvironment
+    ) -> SessionRuntime:
+        """Bring a parked session back, loading what the residency keeps; nothing stored is fresh.
+
+        Raises:
+            UnsupportedReadScope: the store cannot serve the residency; more is never loaded.
+        """
+        state = await load_state(parked.store, parked.session_id, environment.residency)
+        return cls.from_environment(environment, parked.policy, state, parked.store)
+
+    @property
+    def lease_owner(self) -> LeaseOwner:
+        """Who claims for this runtime; a fresh owner unless set before the first claim.
+
+        Raises (when set):
+            ClaimedAlready: the runtime has claimed.
+        """
+        return self._lease_owner
+
+    @lease_owner.setter
+    def lease_owner(self, owner: LeaseOwner) -> None:
+        if self.lease is not None and owner != self._lease_owner:
+            raise ClaimedAlready(session_id=self.session_id)
+        self._lease_owner = owner
+
+    async def claim(self) -> Lease:
+        """Claim the session's lease, or re-enter it.
+
+        Raises:
+            LeaseHeld: another owner holds it.
+        """
+        store = self._require_store("claim()")
+        wish = Claim(
+            self.session_id, self._lease_owner, self._executor_id, self.environment.timings.ttl
+        )
+        self.lease = await store.claim(wish)
+        return self.lease
+
+    async def park(self) -> ParkedSession:
+        """Flush what is dirty under a lease, give the lease back, and return a light handle.
+
+        A clean session is not committed again: parking twice leaves the head where it is. A park
+        that fails leaves the runtime usable.
+
+        Raises:
+            StoreRequired: the session has no store.
+            LeaseHeld: something is dirty and another owner holds the session.
+            HeadConflict: another owner committed since this runtime was loaded.
+        """
+        store = self._require_store("park()")
+        await self.environment.probe.reached("park.before", self.session_id)
+        if self.snapshots.is_dirty:
+            await self._flush(self.lease or await self.claim())
+        elif self.lease is not None:
+            await store.release(self.lease)
+        self.lease = None
+        await self.environment.probe.reached("park.after", self.session_id)
+        return ParkedSession(self.session_id, self.policy, store)
+
+    async def commit(self, commit: Commit) -> CommitReceipt:
+        """Commit on this runtime's head, with its changed snapshots, and adopt the result.
+
+        Raises:
+            StoreError: as `SessionStore.commit`; the runtime is then as it was.
+        """
+        store = self._require_store("commit()")
+        receipt = await store.commit(commit)
+        self._adopt(commit, receipt)
+        return receipt
+
+    async def historic_node(self, node_id: str) -> Node | None:
+        """Return a node, resident or from the store; unknown or tombstoned is None.
+
+        Raises:
+            StoreRequired: the node is not resident and there is no store.
+        """
+        resident = self.graph.find(node_id)
+        if resident is not None:
+            return resident
+        store = self._require_store("historic_node()")
+        return await store.node(self.session_id, node_id)
+
+    async def orphaned_node_ids(self) -> Sequence[str]:
+        """Return stored nodes of this session that no live head reaches, in storage order.
+
+        Raises:
+            StoreRequired: there is no store.
+        """
+        store = self._require_store("orphaned_node_ids()")
+        return await store.orphaned_node_ids(self.session_id)
+
+    def unregister_plugin_session(self) -> None:
+        """Take the session off the plugin host's register; twice is harmless."""
+        if self.environment.plugin_host is not None:
+            self.environment.plugin_host.unregister(self.session_id)
+
+    @property
+    def model(self) -> ModelSpec:
+        """The model that the session runs with; `assemble` has made sure that there is one."""
+        return self.policy.model or ModelSpec(id="")
+
+    def instructions(self) -> str:
+        """Return the agent's instructions and then the plugins', in order."""
+        parts = (self.policy.instructions, self.plugins.instructions())
+        return "\n\n".join(part for part in parts if part)
+
+    def messages(self) -> Sequence[Message]:
+        """Return the conversation of the current frame, with every tool call answered."""
+        return self._messages
+
+    def _restore_catalog(self, stored: bytes | None) -> RestoreReport | None:
+        if stored is None:
+            return None
+        report = self.catalog.restore(ToolState.decode(stored))
+        if report.orphaned:
+            log.warning(
+                "session %s: no source has the tools %s; they come back with their source",
+                self.session_id,
+                ", ".join(report.orphaned),
+            )
+        return report
+
+    async def _flush(self, lease: Lease) -> None:
+        tools, plugins = self.snapshots.changed()
+        mark = ids.digest(f"{tools and tools.digest}/{plugins and plugins.digest}".encode())
+        await self.commit(
+            Commit(
+                session_id=self.session_id,
+                operation_id=f"park/{self.head_revision}/{mark}",
+                expected_head_revision=self.head_revision,
+                fencing_token=lease.fencing_token,
+                leaf=self.graph.leaf,
+                config=self.policy.config(),
+                tool_state=tools,
+                plugin_state=plugins,
+                is_turn=False,
+                release=True,
+            )
+        )
+
+    def _adopt(self, commit: Commit, receipt: CommitReceipt) -> None:
+        now = self.environment.clock.now()
+        nodes = [
+            Node(new.node_id, new.parent_id, new.kind, new.body, commit.operation_id, now)
+            for new in commit.nodes
+        ]
+        self.graph.append(nodes)
+        self._messages.extend(node.message for node in nodes if node.kind == NodeKind.MESSAGE)
+        self.head_revision = receipt.head_revision
+        self.snapshots.adopt(commit)
+
+    def _require_store(self, operation: str) -> SessionStore:
+        if self.store is None:
+            raise StoreRequired(operation=operation)
+        return self.store
+
+
+def frame_of(path: Sequence[Node]) -> Sequence[Node]:
+    """Return the part of an active path that follows its newest frame node."""
+    for index in range(len(path) - 1, -1, -1):
+        if path[index].kind == NodeKind.FRAME:
+            return path[index + 1 :]
+    return path

@@ -1,0 +1,103 @@
+"""Committing a turn, and parking a session."""
+
+from __future__ import annotations
+
+from sojourn.commit import Commit, CommitReceipt
+from sojourn.draft import Draft
+from sojourn.errors import LeaseLost, UnknownTurn
+from sojourn.host import SessionHost
+from sojourn.lease import check_fence
+from sojourn.messages import Message
+from sojourn.outcome import TurnOutcome
+from sojourn.requests import CommitTurnRequest, Parked, ParkSession
+from sojourn.residents import Resident
+from sojourn.usage import Usage
+
+
+async def commit_turn(host: SessionHost, request: CommitTurnRequest) -> TurnOutcome:
+    """Make the turn's journal one atomic commit, once; a retry returns the first outcome.
+
+    Raises:
+        LeaseLost: a newer owner has the session.
+        HeadConflict: another commit came between.
+        UnknownTurn: the turn has neither a journal nor a receipt.
+    """
+    turn = request.turn
+    receipt = await host.store.receipt(turn.session_id, turn.turn_id)
+    if receipt is None:
+        await host.app.probe.reached("commit.before", turn.session_id)
+        receipt = await _commit(host, request)
+        await host.app.probe.reached("commit.after", turn.session_id)
+    return TurnOutcome.of(receipt)
+
+
+async def park_session(host: SessionHost, request: ParkSession) -> Parked:
+    """Give the session's lease back and drop it from memory; doing so twice is harmless."""
+    await host.app.probe.reached("park.before", request.session_id)
+    head = await host.store.head(request.session_id)
+    try:
+        stored = await host.store.lease(request.session_id)
+        lease = check_fence(stored, request.session_id, request.fencing_token)
+        await host.store.release(lease)
+    except LeaseLost:
+        pass  # a newer owner has it: nothing is ours to give back
+    host.residents.forget(request.session_id)
+    await host.app.probe.reached("park.after", request.session_id)
+    return Parked(head_revision=head.head_revision if head else 0)
+
+
+async def answer_text(host: SessionHost, session_id: str, outcome: TurnOutcome) -> str:
+    """Return the text of the turn's last assistant message; empty if it has none."""
+    if outcome.answer_node is None:
+        return ""
+    kept = host.residents.peek(session_id)
+    node = kept.runtime.graph.find(outcome.answer_node) if kept else None
+    node = node or await host.store.node(session_id, outcome.answer_node)
+    return Message.decode(node.body).text if node else ""
+
+
+async def _commit(host: SessionHost, request: CommitTurnRequest) -> CommitReceipt:
+    turn = request.turn
+    resident = await host.resident(turn.session_id, turn.agent, turn.head_revision)
+    draft = resident.draft_of(turn.turn_id)
+    draft.absorb(await host.store.effects(turn.session_id, turn.turn_id, draft.position))
+    if not draft.input_digest:
+        raise UnknownTurn(session_id=turn.session_id, turn_id=turn.turn_id)
+    receipt = await resident.runtime.commit(_built(resident, draft, request))
+    resident.draft = None
+    resident.runtime.plugins.emit(
+        "turn_committed", {"session_id": turn.session_id, "turn_id": turn.turn_id}
+    )
+    return receipt
+
+
+def _built(resident: Resident, draft: Draft, request: CommitTurnRequest) -> Commit:
+    turn, runtime = request.turn, resident.runtime
+    nodes = draft.nodes(turn.session_id, turn.turn_id, runtime.graph.leaf)
+    answer = draft.answer_ordinal()
+    usage = draft.usage()
+    outcome = TurnOutcome(
+        turn_id=turn.turn_id,
+        status=request.status,
+        usage=Usage.total(entry.usage for entry in usage),
+        tool_calls=draft.summaries(),
+        input_digest=draft.input_digest,
+        answer_node=nodes[answer].node_id if answer is not None else None,
+        fault=request.fault,
+    )
+    tools, plugins = runtime.snapshots.changed()
+    return Commit(
+        session_id=turn.session_id,
+        operation_id=turn.turn_id,
+        expected_head_revision=turn.head_revision,
+        fencing_token=turn.fencing_token,
+        nodes=nodes,
+        leaf=nodes[-1].node_id,
+        config=runtime.policy.config(),
+        tool_state=tools,
+        plugin_state=plugins,
+        usage=usage,
+        result=outcome.facts(),
+        release=request.release,
+    )
+

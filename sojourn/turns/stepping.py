@@ -1,0 +1,125 @@
+"""A model step: the answer from the journal if it is there, else from the model, then journaled."""
+
+from __future__ import annotations
+
+from sojourn import ids
+from sojourn.errors import ToolFailure
+from sojourn.host import SessionHost
+from sojourn.journal import EffectKind, EffectRef, EffectStatus, Outcome, model_key, tool_key
+from sojourn.keeper import LeaseKeeper
+from sojourn.messages import CallStatus, Message, ToolCallPart, tool_response
+from sojourn.models import FinishReason, ModelAnswer, ModelRequest
+from sojourn.requests import StepTurn, TurnRef
+from sojourn.residents import Resident
+from sojourn.runtime import SessionRuntime
+from sojourn.turn import StepAnswer, ToolCallRef
+
+
+async def step_turn(host: SessionHost, request: StepTurn) -> StepAnswer:
+    """Return the answer of one model step: bought once, recorded once, whoever asks again.
+
+    Raises:
+        ModelError: the model did not answer; nothing was recorded.
+        LeaseLost: a newer owner has the session.
+    """
+    turn, key = request.turn, model_key(request.step)
+    resident = await host.resident(turn.session_id, turn.agent, turn.head_revision)
+    draft = resident.draft_of(turn.turn_id)
+    draft.absorb(await host.store.effects(turn.session_id, turn.turn_id, draft.position))
+    recorded = draft.effect(key)
+    if recorded is not None and recorded.is_final:
+        return StepAnswer.model_validate(recorded.facts["answer"])
+    keeper = LeaseKeeper(host.store, turn.session_id, turn.fencing_token, host.app.timings)
+    answer = await keeper.run(_ask(host, resident, turn))
+    return await _record(host, resident, request, answer)
+
+
+async def _ask(host: SessionHost, resident: Resident, turn: TurnRef) -> ModelAnswer:
+    runtime = resident.runtime
+    draft = resident.draft_of(turn.turn_id)
+    request = ModelRequest(
+        model=runtime.model,
+        instructions=runtime.instructions(),
+        messages=[*runtime.messages(), *draft.messages()],
+        tools=runtime.catalog.specs(),
+        session_id=turn.session_id,
+        turn_id=turn.turn_id,
+    )
+    await host.app.probe.reached("model.calling", turn.session_id)
+    return await host.provider(runtime).complete(request)
+
+
+async def _record(
+    host: SessionHost, resident: Resident, request: StepTurn, answer: ModelAnswer
+) -> StepAnswer:
+    turn, runtime, message = request.turn, resident.runtime, with_unique_calls(answer.message)
+    calls, refused = _resolve(runtime, message)
+    for call, failure in refused:
+        await _record_refusal(host, request, call, failure)
+    payload = message.encode()
+    finish = FinishReason.TOOL_CALLS if message.tool_calls else answer.finish_reason
+    said = StepAnswer(finish=finish, calls=calls, digest=ids.digest(payload))
+    facts = {
+        "answer": said.model_dump(mode="json"),
+        "model": answer.model or runtime.model.id,
+        "usage": answer.usage.model_dump(exclude_defaults=True),
+    }
+    outcome = Outcome(EffectKind.MODEL, EffectStatus.DONE, payload, facts)
+    effect = await host.store.record_effect(_ref(turn, model_key(request.step)), outcome)
+    resident.draft_of(turn.turn_id).note(effect)
+    await host.app.probe.reached("model.recorded", turn.session_id)
+    return StepAnswer.model_validate(effect.facts["answer"])
+
+
+async def _record_refusal(
+    host: SessionHost, request: StepTurn, call: ToolCallPart, failure: ToolFailure
+) -> None:
+    response = tool_response(call.id, call.name, {"error": str(failure)}, CallStatus.FAILED)
+    outcome = Outcome(EffectKind.TOOL, EffectStatus.FAILED, response.encode())
+    await host.store.record_effect(_ref(request.turn, tool_key(request.step, call.id)), outcome)
+
+
+def _resolve(
+    runtime: SessionRuntime, message: Message
+) -> tuple[tuple[ToolCallRef, ...], list[tuple[ToolCallPart, ToolFailure]]]:
+    calls: list[ToolCallRef] = []
+    refused: list[tuple[ToolCallPart, ToolFailure]] = []
+    for call in message.tool_calls:
+        try:
+            calls.append(_call_ref(runtime, call))
+        except ToolFailure as failure:
+            refused.append((call, failure))
+    return tuple(calls), refused
+
+
+def _call_ref(runtime: SessionRuntime, call: ToolCallPart) -> ToolCallRef:
+    found = runtime.catalog.find(call.name)
+    options = found.options
+    return ToolCallRef(
+        call_id=call.id,
+        name=call.name,
+        tool_id=found.tool_id,
+        timeout_seconds=options.timeout.total_seconds(),
+        max_attempts=options.max_attempts,
+        retry_initial_seconds=options.retry_initial.total_seconds(),
+        retry_max_seconds=options.retry_max.total_seconds(),
+        idempotent=options.idempotent,
+        approval=options.approval,
+        queue=options.queue,
+    )
+
+
+def with_unique_calls(message: Message) -> Message:
+    """Return `message` with distinct, non-empty call ids: some models repeat or omit them."""
+    seen: set[str] = set()
+    parts = list(message.parts)
+    for index, part in enumerate(parts):
+        if isinstance(part, ToolCallPart):
+            if not part.id or part.id in seen:
+                parts[index] = part = part.model_copy(update={"id": f"{part.id or 'call'}.{index}"})
+            seen.add(part.id)
+    return message.model_copy(update={"parts": tuple(parts)})
+
+
+def _ref(turn: TurnRef, effect_key: str) -> EffectRef:
+    return EffectRef(turn.session_id, turn.turn_id, effect_key, turn.fencing_token)

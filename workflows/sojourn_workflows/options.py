@@ -1,0 +1,102 @@
+"""Every timeout and retry policy of the workflows, and the names on the wire."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import ValidationError
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
+
+from sojourn.errors import SojournError
+from sojourn.requests import TurnLimits
+from sojourn.turn import ToolCallRef
+
+TASK_QUEUE = "sojourn"
+WORKFLOW_ID_PREFIX = "session/"
+
+# A worker that dies in a workflow task is missed after this long.
+TASK_TIMEOUT = timedelta(seconds=4)
+STICKY_TIMEOUT = timedelta(seconds=1)
+# Heartbeats reach the server at least this often, so that a cancel is seen soon.
+HEARTBEAT_THROTTLE = timedelta(seconds=1)
+
+MAX_QUEUED_TURNS = 64
+# The server allows 10 updates in flight for one run: leave room for cancels and approvals.
+MAX_WAITING_UPDATES = 6
+# Beyond this a cold worker's replay is felt (0.1 s at 100 events, 0.3 s at 1,000).
+CONTINUE_AFTER_EVENTS = 500
+
+# Attempts that a worker's death may cost a tool, beyond the tool's own policy.
+INFRASTRUCTURE_ATTEMPTS = 3
+TOOL_GRACE = timedelta(seconds=5)
+
+# Domain errors and plain bugs end a workflow; they never leave it running for ever. The next
+# message starts a fresh run from the store. Non-determinism is not among them: it heals by a
+# rollback of the worker.
+FAILURE_TYPES: tuple[type[BaseException], ...] = (
+    SojournError,
+    ValidationError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+# Short store operations run as local activities: no task queue, one event each.
+STORE = LocalActivityConfig(
+    start_to_close_timeout=timedelta(seconds=15),
+    schedule_to_close_timeout=timedelta(minutes=5),
+    local_retry_threshold=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=50),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=10),
+    ),
+)
+
+
+def model_step(limits: TurnLimits) -> ActivityConfig:
+    """Return how a model step is run: bounded, heartbeating, retried while the model is away."""
+    return ActivityConfig(
+        start_to_close_timeout=timedelta(seconds=limits.model_timeout_seconds),
+        heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=1),
+            backoff_coefficient=2,
+            maximum_interval=timedelta(minutes=1),
+            maximum_attempts=limits.model_attempts,
+        ),
+    )
+
+
+def tool_call(call: ToolCallRef, limits: TurnLimits) -> ActivityConfig:
+    """Return how a tool call is run: by the tool's own timeout, retry policy and task queue."""
+    inside = 1 if call.idempotent else call.max_attempts
+    longest = call.timeout_seconds * inside + call.retry_max_seconds * (inside - 1)
+    return ActivityConfig(
+        task_queue=call.queue,
+        start_to_close_timeout=timedelta(seconds=longest) + TOOL_GRACE,
+        heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=call.retry_initial_seconds),
+            backoff_coefficient=2,
+            maximum_interval=timedelta(seconds=call.retry_max_seconds),
+            maximum_attempts=call.max_attempts + INFRASTRUCTURE_ATTEMPTS,
+        ),
+    )
+
+
+def tool_settle(limits: TurnLimits) -> ActivityConfig:
+    """Return how a call that was lost is settled: a store operation, on the session's queue."""
+    return ActivityConfig(
+        start_to_close_timeout=timedelta(seconds=15),
+        schedule_to_close_timeout=timedelta(minutes=5),
+        heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
+        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=100)),
+    )

@@ -1,0 +1,170 @@
+"""One turn inside the session workflow: the machine's moves, made through activities."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from sojourn_activities.failures import from_failure
+from sojourn_activities.session import SessionActivities
+from sojourn_workflows import options
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from sojourn import turn as machine
+from sojourn.errors import SojournError, StoreError, UnknownCall
+from sojourn.outcome import Fault, TurnOutcome
+from sojourn.requests import CallTool, CommitTurnRequest, StepTurn, TurnBegun, TurnRef
+from sojourn.turn import CallModel, CallTools, CommitTurn, ToolCallRef, TurnState
+
+# A tool call that fails for these cannot be settled either: the turn ends.
+FATAL = {kind.__name__ for kind in (*StoreError.__subclasses__(), UnknownCall)}
+
+
+class TurnRun:
+    """Drives one open turn to its commit.
+
+    A cancel sets the state at once, so that the first of cancel and commit wins; then it stops
+    the work that is under way.
+    """
+
+    def __init__(self, session_id: str, turn_id: str, begun: TurnBegun) -> None:
+        self.ref = TurnRef(
+            session_id=session_id,
+            agent=begun.agent,
+            turn_id=turn_id,
+            fencing_token=begun.fencing_token,
+            head_revision=begun.head_revision,
+        )
+        self.state: TurnState = machine.begin(turn_id, begun.limits.max_steps)
+        self.approvals: dict[str, str] = {}
+        self._limits = begun.limits
+        self._decisions: dict[str, bool] = {}
+        self._work: asyncio.Task[None] | None = None
+
+    def cancel(self) -> bool:
+        """Cancel the turn unless it is being committed; tell whether that won."""
+        if not machine.is_cancellable(self.state):
+            return self.state.status == "cancelled"
+        self.state = machine.cancelled(self.state)
+        self.approvals.clear()
+        if self._work is not None:
+            self._work.cancel()
+        return True
+
+    def decide(self, call_id: str, *, approved: bool) -> None:
+        """Let a waiting call run, or refuse it."""
+        self.approvals.pop(call_id, None)
+        self._decisions[call_id] = approved
+
+    async def run(self) -> TurnOutcome:
+        """Make moves until the turn is committed.
+
+        Raises:
+            SojournError: the turn could not be committed.
+        """
+        while True:
+            match machine.decide(self.state):
+                case CallModel(step):
+                    await self._guarded(self._step(step))
+                case CallTools(step, calls):
+                    await self._guarded(self._call_all(step, calls))
+                case CommitTurn() as move:
+                    return await self._commit(move)
+                case _:
+                    raise AssertionError(self.state.phase)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work that a cancel may stop; what fails becomes the turn's fault."""
+        self._work = asyncio.create_task(work)
+        try:
+            await self._work
+        except asyncio.CancelledError:
+            if machine.is_cancellable(self.state):
+                raise  # not the turn was cancelled, but the whole workflow
+        except ActivityError as error:
+            if machine.is_cancellable(self.state) and is_cancelled_exception(error):
+                raise
+            self.state = machine.failed(self.state, fault_of(error))
+        finally:
+            self._work = None
+
+    async def _step(self, step: int) -> None:
+        answer = await workflow.execute_activity_method(
+            SessionActivities.step,
+            StepTurn(turn=self.ref, step=step),
+            **options.model_step(self._limits),
+        )
+        self.state = machine.answered(self.state, answer)
+
+    async def _call_all(self, step: int, calls: tuple[ToolCallRef, ...]) -> None:
+        # All of them end before the next move, so that no call runs on beside the commit.
+        ended = await asyncio.gather(
+            *(self._call(step, call) for call in calls), return_exceptions=True
+        )
+        for error in ended:
+            if error is not None:
+                raise error
+        self.state = machine.tools_ended(self.state)
+
+    async def _call(self, step: int, call: ToolCallRef) -> None:
+        denied = call.approval and not await self._approved(call)
+        request = CallTool(
+            turn=self.ref,
+            step=step,
+            call_id=call.call_id,
+            max_attempts=call.max_attempts,
+            denied=denied,
+        )
+        try:
+            await workflow.execute_activity_method(
+                SessionActivities.call,
+                request,
+                summary=call.name,
+                **options.tool_call(call, self._limits),
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error) or fault_of(error).type in FATAL:
+                raise
+            await self._settle(request)
+
+    async def _settle(self, request: CallTool) -> None:
+        await workflow.execute_activity_method(
+            SessionActivities.call,
+            request.model_copy(update={"settle": True}),
+            **options.tool_settle(self._limits),
+        )
+
+    async def _approved(self, call: ToolCallRef) -> bool:
+        self.approvals[call.call_id] = call.name
+        await workflow.wait_condition(lambda: call.call_id in self._decisions)
+        return self._decisions[call.call_id]
+
+    async def _commit(self, move: CommitTurn) -> TurnOutcome:
+        request = CommitTurnRequest(turn=self.ref, status=move.status, fault=move.fault)
+        try:
+            outcome = await workflow.execute_local_activity_method(
+                SessionActivities.commit, request, **options.STORE
+            )
+        except ActivityError as error:
+            raise typed(error) from error
+        self.state = machine.committed(self.state)
+        return outcome
+
+
+def fault_of(error: ActivityError) -> Fault:
+    """Describe why an activity failed, by the innermost failure that has a type."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return Fault(type=cause.type or "ApplicationError", message=cause.message)
+    name = type(cause).__name__ if cause is not None else "ActivityError"
+    return Fault(type=name, message=f"{error.activity_type}: {cause or error}")
+
+
+def typed(error: ActivityError) -> SojournError:
+    """Return the domain error behind a failed activity."""
+    if isinstance(error.cause, ApplicationError):
+        return from_failure(error.cause)
+    return SojournError(reason=fault_of(error).message)
+
