@@ -60,7 +60,8 @@ SojournError
 │   ├── ResultUnserialisable
 │   ├── ToolUnavailable
 │   └── ToolRetry            (raised by a tool: nothing happened, try again)
-└── ServerUnavailable        no Temporal server, or no worker, at the address
+├── ServerUnavailable        no Temporal server at the address
+└── NoWorker                 a server, but nobody polls the task queue
 """
 
 from __future__ import annotations
@@ -482,3 +483,10 @@ class ServerUnavailable(SojournError):
     retryable = True
     address: str
     reason: str
+
+
+class NoWorker(SojournError):
+    """No worker polls task queue {task_queue!r}: start one with `sojourn worker --app ...`."""
+
+    retryable = True
+    task_queue: str

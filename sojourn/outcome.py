@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_serializer
 
 from sojourn.commit import CommitReceipt
 from sojourn.compact import Compact
@@ -66,6 +66,10 @@ class TurnOutcome(Compact):
     input_digest: str = ""
     answer_node: str | None = None
     fault: Fault | None = None
+
+    @field_serializer("usage")
+    def _usage_without_zeros(self, usage: Usage) -> dict[str, int]:
+        return usage.model_dump(exclude_defaults=True)
 
     @classmethod
     def of(cls, receipt: CommitReceipt) -> TurnOutcome:

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = {"sojourn", "sojourn_workflows", "sojourn_activities", "sojourn_worker"}
 PIN = re.compile(
-    r"^([a-z0-9.-]+)==(\S+)(?: ; .+?)? \\$((?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+)", re.M
+    r"^([a-z0-9.-]+)==(\S+)(?: ; .+?)? \\$((?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+)",
+    re.MULTILINE,
 )
 
 
@@ -79,7 +80,7 @@ def pins(lock: str) -> dict[str, set[str]]:
 def ranges(lock: str) -> list[Requirement]:
     """Return the ranges that a lock was made from."""
     extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
-    build = re.findall(r"^[a-z].+", (ROOT / "requirements/run.in").read_text(), re.M)
+    build = re.findall(r"^[a-z].+", (ROOT / "requirements/run.in").read_text(), re.MULTILINE)
     base = [*PROJECT["project"]["dependencies"], *extras["dev-server"], *build]
     more = {"run.txt": [], "dev.txt": [*extras["openai"], *groups["dev"]]}[lock]
     requirements = [Requirement(line) for line in [*base, *more]]

@@ -97,7 +97,11 @@ def answer(text: str = "", *calls: tuple[str, Any], **extra: Any) -> Reply:
     message: dict[str, Any] = {"role": "assistant", "content": text or None, **extra}
     if calls:
         message["tool_calls"] = [
-            {"id": call_id, "type": "function", "function": {"name": name, "arguments": _json(args)}}
+            {
+                "id": call_id,
+                "type": "function",
+                "function": {"name": name, "arguments": _json(args)},
+            }
             for call_id, (name, args) in zip(ids, calls, strict=True)
         ]
 
@@ -258,7 +262,9 @@ def _events(message: dict[str, Any], finish: str | None, usage: Any) -> Iterator
         rest = {"arguments": arguments[half:]}
         yield _chunk({"tool_calls": [{"index": index, "function": rest}]})
     yield _chunk({}, finish)
-    yield json.dumps(_named({"object": "chat.completion.chunk", "choices": [], "usage": usage})).encode()
+    yield json.dumps(
+        _named({"object": "chat.completion.chunk", "choices": [], "usage": usage})
+    ).encode()
     yield b"[DONE]"
 
 

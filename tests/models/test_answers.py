@@ -160,7 +160,8 @@ async def test_what_is_sent_is_the_request_and_nothing_else() -> None:
     ]
     assert sent.body["max_completion_tokens"] == 77
     assert sent.body["tools"][0]["function"]["name"] == "weather"
-    assert set(sent.body) == {"model", "messages", "max_completion_tokens", "tools", "tool_choice"}
+    named = {"model", "messages", "max_completion_tokens", "tools", "tool_choice", "stream"}
+    assert set(sent.body) == named
 
 
 async def test_tool_results_follow_their_calls_whatever_came_between() -> None:

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from sojourn.errors import ModelError, ModelGarbage, ModelRefused, ModelUnavailable
+from sojourn.errors import ModelRefused, ModelUnavailable
 from sojourn.messages import assistant
 from tests.models.asking import KEY, PROMPT, asked, failing, question, serving
 from tests.models.http_server import Reply, answer, cut, events, failure, hang
@@ -17,10 +17,10 @@ QUOTING = f"You said '{PROMPT}' with the key {KEY}"
 
 
 @ways
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
 async def test_passing_statuses_are_unavailable_and_asked_once(status: int, streamed: bool) -> None:
     """What may pass is retryable, and the provider itself does not retry."""
-    error, server = await failing(failure(599 if status == 529 else status), streamed=streamed)
+    error, server = await failing(failure(status), streamed=streamed)
     assert isinstance(error, ModelUnavailable)
     assert error.retryable
     assert len(server.asked) == 1
@@ -132,22 +132,20 @@ async def test_an_address_where_nobody_listens_is_unavailable(streamed: bool) ->
             await asked(model, question(), streamed=streamed)
 
 
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [("server_error", ModelUnavailable), ("strange", ModelUnavailable), ("429", ModelUnavailable)],
-)
-async def test_an_error_in_mid_stream_ends_the_answer(code: str, kind: type[ModelError]) -> None:
+@pytest.mark.parametrize("code", ["server_error", "strange", "429"])
+async def test_an_error_in_mid_stream_ends_the_answer(code: str) -> None:
     """A provider that gives up after the first words is unavailable, and is not quoted."""
     body = f'{{"error": {{"message": "{QUOTING}", "code": "{code}"}}}}'.encode()
     error, _ = await failing(events(body), streamed=True)
-    assert isinstance(error, kind)
+    assert isinstance(error, ModelUnavailable)
     assert PROMPT not in str(error)
 
 
-async def test_an_answer_that_ends_in_error_is_unavailable() -> None:
+@ways
+async def test_an_answer_that_ends_in_error_is_unavailable(streamed: bool) -> None:
     """What a server cannot finish is not stored as if it were whole."""
-    error, _ = await failing(answer("half", finish_reason="error"), streamed=False)
-    assert isinstance(error, ModelUnavailable | ModelGarbage)
+    error, _ = await failing(answer("half", finish_reason="error"), streamed=streamed)
+    assert isinstance(error, ModelUnavailable)
 
 
 async def test_cancelling_a_call_closes_its_connection() -> None:
@@ -167,7 +165,7 @@ async def test_cancelling_a_stream_closes_its_connection() -> None:
         stream = model.stream(question())
         await anext(stream)
         call = asyncio.ensure_future(anext(stream))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one step, so that the cancellation meets a pending read
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call

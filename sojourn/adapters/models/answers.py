@@ -27,7 +27,7 @@ def answer_of(response: ModelResponse, model: str) -> ModelAnswer:
         ModelUnavailable: the provider itself ended the answer with an error.
         ModelGarbage: a part cannot be read.
     """
-    if response.finish_reason == "error":
+    if _gave_up(response):
         raise ModelUnavailable(model=model, reason="the provider ended the answer with an error")
     try:
         message = from_response(response)
@@ -41,6 +41,12 @@ def answer_of(response: ModelResponse, model: str) -> ModelAnswer:
             model=response.model_name or model,
         )
     raise ModelGarbage(model=model, reason=reason)
+
+
+def _gave_up(response: ModelResponse) -> bool:
+    # Chat completions have no such reason, but servers send it, and it is passed on as they wrote it.
+    written = (response.provider_details or {}).get("finish_reason")
+    return "error" in {response.finish_reason, written}
 
 
 def _finish(response: ModelResponse, message: Message) -> FinishReason:

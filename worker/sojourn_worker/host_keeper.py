@@ -1,0 +1,50 @@
+"""The worker's session host: opened at the first activity, closed with the last worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from sojourn.app import App
+from sojourn.host import SessionHost
+from sojourn.ports import SessionStore
+
+
+class HostKeeper:
+    """Opens a host once, however many ask, and only when one is needed.
+
+    A worker that only replays histories never opens the store.
+    """
+
+    def __init__(self, app: App, store: str | SessionStore | None = None) -> None:
+        self._app = app
+        self._store = store
+        self._lock = asyncio.Lock()
+        self._host: SessionHost | None = None
+        self._stack = AsyncExitStack()
+        self._users = 0
+
+    async def get(self) -> SessionHost:
+        """Return the host, opening the store if nobody has yet."""
+        async with self._lock:
+            if self._host is None:
+                self._host = await self._stack.enter_async_context(self._app.host(self._store))
+            return self._host
+
+    @asynccontextmanager
+    async def used(self) -> AsyncIterator[None]:
+        """Keep the host until the last user leaves."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                await self.close()
+
+    async def close(self) -> None:
+        """Close the host if it was opened; it may be opened again."""
+        async with self._lock:
+            self._host = None
+            await self._stack.aclose()

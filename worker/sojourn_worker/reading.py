@@ -1,0 +1,132 @@
+"""Reading sessions: from the store where there is one, else through a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Protocol
+
+from sojourn_activities.failures import translated
+from temporalio import activity
+from temporalio.client import Client
+
+from sojourn import ids
+from sojourn.compact import Compact
+from sojourn.errors import InvalidInput
+from sojourn.host import SessionHost
+from sojourn.outcome import TurnOutcome
+from sojourn.turns import answer_text
+from sojourn.view import SessionView, view_session
+
+READ_TIMEOUT = timedelta(seconds=30)
+
+
+class ReadRequest(Compact):
+    """Ask for a turn's text, or for the whole view of a session."""
+
+    session_id: str
+    outcome: TurnOutcome | None = None
+
+
+class ReadReply(Compact):
+    """What was asked for."""
+
+    text: str = ""
+    view: SessionView | None = None
+
+
+class ReadActivities:
+    """Reads for clients that cannot reach the store; their results stay out of sessions' histories.
+
+    Args:
+        host: gives the worker's session host.
+    """
+
+    def __init__(self, host: Callable[[], Awaitable[SessionHost]]) -> None:
+        self._host = host
+
+    @activity.defn(name="session.read")
+    @translated
+    async def read(self, request: ReadRequest) -> ReadReply:
+        """Read one text, or one session."""
+        host = await self._host()
+        if request.outcome is None:
+            return ReadReply(view=await view_session(host.store, request.session_id))
+        return ReadReply(text=await answer_text(host, request.session_id, request.outcome))
+
+
+class SessionReader(Protocol):
+    """How a client reads what histories do not hold."""
+
+    async def text(self, session_id: str, outcome: TurnOutcome) -> str:
+        """Return the text of a turn's answer."""
+        ...
+
+    async def view(self, session_id: str) -> SessionView:
+        """Return the whole session."""
+        ...
+
+    async def fork(self, session_id: str, new_session_id: str, at: str | None) -> None:
+        """Make a session that stands on a node of another."""
+        ...
+
+
+class StoreReader:
+    """Reads straight from the store."""
+
+    def __init__(self, host: Callable[[], Awaitable[SessionHost]]) -> None:
+        self._host = host
+
+    async def text(self, session_id: str, outcome: TurnOutcome) -> str:
+        """Return the text of a turn's answer."""
+        return await answer_text(await self._host(), session_id, outcome)
+
+    async def view(self, session_id: str) -> SessionView:
+        """Return the whole session."""
+        return await view_session((await self._host()).store, session_id)
+
+    async def fork(self, session_id: str, new_session_id: str, at: str | None) -> None:
+        """Make a session that stands on a node of another, or on its leaf."""
+        store = (await self._host()).store
+        at = at or (await view_session(store, session_id)).leaf or ""
+        await store.fork(session_id, at, ids.checked("session", new_session_id))
+
+
+class WorkerReader:
+    """Reads through an activity of its own, on any worker that has the app."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def text(self, session_id: str, outcome: TurnOutcome) -> str:
+        """Return the text of a turn's answer."""
+        if outcome.answer_node is None:
+            return ""
+        return (await self._read(ReadRequest(session_id=session_id, outcome=outcome))).text
+
+    async def view(self, session_id: str) -> SessionView:
+        """Return the whole session."""
+        reply = await self._read(ReadRequest(session_id=session_id))
+        if reply.view is None:
+            raise InvalidInput(reason="the worker gave no view of the session")
+        return reply.view
+
+    async def fork(self, session_id: str, new_session_id: str, at: str | None) -> None:
+        """Refuse: a fork is a write.
+
+        Raises:
+            InvalidInput: always.
+        """
+        del session_id, new_session_id, at
+        raise InvalidInput(reason="a fork needs the store: SessionClient(client, store=...)")
+
+    async def _read(self, request: ReadRequest) -> ReadReply:
+        return await self._client.execute_activity(
+            "session.read",
+            request,
+            id=ids.mint("read"),
+            task_queue=self._task_queue,
+            result_type=ReadReply,
+            schedule_to_close_timeout=READ_TIMEOUT,
+        )

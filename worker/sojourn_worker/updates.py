@@ -1,0 +1,179 @@
+"""What the client asks of session workflows, with Temporal's errors made typed ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sojourn_activities.failures import from_failure
+from sojourn_workflows import options
+from sojourn_workflows.contract import (
+    Decision,
+    SessionConfig,
+    SessionStatus,
+    Submitted,
+    SubmitTurn,
+)
+from sojourn_workflows.session import SessionWorkflow
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowFailureError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from sojourn import ids
+from sojourn.errors import (
+    NoWorker,
+    ServerUnavailable,
+    SessionContinuing,
+    SojournError,
+    TurnConflict,
+    UnknownCall,
+)
+from sojourn.outcome import TurnOutcome
+
+T = TypeVar("T")
+
+# Meeting a run that ends or continues: try again, for about ten seconds in all.
+RETRY_DELAYS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 4.0)
+# How long to wait before asking whether there is any worker at all.
+PATIENCE = timedelta(seconds=5)
+
+
+class Updates:
+    """Talks to session workflows on one task queue."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def submit(self, config: SessionConfig, request: SubmitTurn) -> TurnOutcome | None:
+        """Start the session's workflow if need be and queue a turn, never twice.
+
+        Raises:
+            SojournError: the session's answer, typed.
+            NoWorker: nobody polls the task queue.
+        """
+        submitted = await self._retried(lambda: self._submit(config, request))
+        outcome = submitted.outcome
+        said = outcome.input_digest if outcome else submitted.input_digest
+        if said and said != ids.digest(request.text.encode()):
+            raise TurnConflict(session_id=config.session_id, turn_id=request.turn_id)
+        return outcome
+
+    async def call(self, workflow_id: str, update: Callable[..., Any], argument: Any) -> Any:
+        """Send an update to a session that is open; None if it is parked.
+
+        Raises:
+            SojournError: the session's answer, typed.
+        """
+        handle = self._client.get_workflow_handle(workflow_id)
+        try:
+            return await self._attended(handle.execute_update(update, argument))
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise self._unavailable(error) from error
+
+    async def decide(self, workflow_id: str, session_id: str, decision: Decision) -> None:
+        """Answer a call that waits for approval.
+
+        Raises:
+            UnknownCall: no such call waits.
+        """
+        if await self.call(workflow_id, SessionWorkflow.decide, decision) is None:
+            raise UnknownCall(session_id=session_id, call_id=decision.call_id)
+
+    async def park(self, workflow_id: str) -> None:
+        """Ask the session to park, and wait until its run has ended."""
+        handle = self._client.get_workflow_handle(workflow_id)
+        try:
+            await self._attended(handle.execute_update(SessionWorkflow.park))
+            await handle.result()
+        except WorkflowFailureError:
+            return  # it ended, which is what was asked
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise self._unavailable(error) from error
+
+    async def status(self, workflow_id: str) -> SessionStatus | None:
+        """Ask a session's workflow what it is doing; None if there is no run to ask."""
+        handle = self._client.get_workflow_handle(workflow_id)
+        try:
+            return await handle.query(SessionWorkflow.status)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise self._unavailable(error) from error
+
+    def _submit(self, config: SessionConfig, request: SubmitTurn) -> Coroutine[Any, Any, Submitted]:
+        start = WithStartWorkflowOperation(
+            SessionWorkflow.run,
+            config,
+            id=options.WORKFLOW_ID_PREFIX + config.session_id,
+            task_queue=self._task_queue,
+            task_timeout=options.TASK_TIMEOUT,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+        return self._client.execute_update_with_start_workflow(
+            SessionWorkflow.submit, request, start_workflow_operation=start, id=request.turn_id
+        )
+
+    async def _retried(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Ask until the run that answers is neither ending nor continuing."""
+        for delay in RETRY_DELAYS:
+            try:
+                return await self._attended(ask())
+            except SessionContinuing:
+                await asyncio.sleep(delay)
+            except RPCError as error:
+                if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED):
+                    raise self._unavailable(error) from error
+                await asyncio.sleep(delay)
+        return await self._attended(ask())
+
+    async def _attended(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for an update as long as there is a worker that may answer it."""
+        task = asyncio.create_task(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=PATIENCE.total_seconds()))[0]:
+                if not await self._has_worker():
+                    raise NoWorker(task_queue=self._task_queue)
+            return task.result()
+        except WorkflowUpdateFailedError as error:
+            raise _typed(error) from error
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _has_worker(self) -> bool:
+        request = DescribeTaskQueueRequest(
+            namespace=self._client.namespace,
+            task_queue=TaskQueue(name=self._task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        try:
+            reply = await self._client.workflow_service.describe_task_queue(request)
+        except RPCError as error:
+            raise self._unavailable(error) from error
+        return bool(reply.pollers)
+
+    def _unavailable(self, error: RPCError) -> SojournError:
+        address = self._client.service_client.config.target_host
+        return ServerUnavailable(address=address, reason=error.status.name)
+
+
+def _typed(error: WorkflowUpdateFailedError) -> SojournError:
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return from_failure(cause)
+    return SessionContinuing(session_id="") if cause is None else SojournError(reason=str(cause))
