@@ -215,12 +215,12 @@ is_port() { [[ $1 =~ ^[0-9]{1,5}$ ]] && ((10#$1 > 0 && 10#$1 < 65536)); }
 serve() {
   local port='' ui_port='' db='' free flags=()
   while (($#)); do
+    [[ $1 =~ ^--(port|ui-port|db)$ ]] || die "unknown option $1 (see --help)" 2
     (($# > 1)) || die "$1 needs a value" 2
     case $1 in
       --port) port=$2 ;;
       --ui-port) ui_port=$2 ;;
       --db) db=$2 ;;
-      *) die "unknown option $1 (see --help)" 2 ;;
     esac
     shift 2
   done
@@ -280,12 +280,12 @@ lint() {
   check lint-imports
   check codespell --skip '*.json,*.txt,dist' .
   check shellcheck temporal-dev.sh .ci/run
-  ((${#failed[@]} == 0)) || die "failed: ${failed[*]}"
+  ((${#failed[@]} == 0)) || die "lint failed:$(printf '\n  %s' "${failed[@]}")"
 }
 
 check() {
   say "== $*"
-  "$@" || failed+=("$1")
+  "$@" || failed+=("$*")
 }
 
 # A person's own Temporal settings must not reach a private server: not by variables, not by a file.

@@ -152,9 +152,9 @@ def check_nodes(commit: Commit, stored: Container[str]) -> None:
     for node in commit.nodes:
         if node.node_id in known or node.node_id in stored:
             raise _corrupt(commit, node.node_id, "its id is not new")
-        if node.parent_id is not None and node.parent_id not in known:
-            if node.parent_id not in stored:
-                raise _corrupt(commit, node.node_id, f"its parent {node.parent_id} is missing")
+        parent = node.parent_id
+        if parent is not None and parent not in known and parent not in stored:
+            raise _corrupt(commit, node.node_id, f"its parent {parent} is missing")
         known.add(node.node_id)
     if commit.leaf is not None and commit.leaf not in known and commit.leaf not in stored:
         raise _corrupt(commit, commit.leaf, "the leaf is not stored")

@@ -130,13 +130,10 @@ class Draft:
         if effect is not None and effect.status is EffectStatus.STARTED:
             message = unknown_response(call)
         else:
-            message = tool_response(
-                call.id, call.name, {"error": NEVER_RUN}, CallStatus.CANCELLED
-            )
+            message = tool_response(call.id, call.name, {"error": NEVER_RUN}, CallStatus.CANCELLED)
         return Entry(message, message.encode())
 
 
 def unknown_response(call: ToolCallPart) -> Message:
     """Return the response of a call whose effect may or may not have happened."""
     return tool_response(call.id, call.name, {"error": OUTCOME_UNKNOWN}, CallStatus.UNKNOWN)
-

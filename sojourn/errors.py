@@ -308,9 +308,7 @@ class SessionHeld(TurnError):
 
 
 class Diverged(TurnError):
-    """The store of session {session_id!r} is ahead of this workflow (token {actual}, not
-    {known}), as after a reset: the run ends, the next message starts from the store.
-    """
+    """Session {session_id!r} is ahead of its workflow ({actual} > {known}), as after a reset."""
 
     session_id: str
     known: int
@@ -451,9 +449,7 @@ class ToolTimedOut(ToolFailure):
 
 
 class ResultTooLarge(ToolFailure):
-    """The tool {tool!r} ran to its end, but its result of {size_bytes} bytes is over the limit
-    of {limit_bytes} and was not kept.
-    """
+    """The tool {tool!r} ran, but its {size_bytes} bytes were over {limit_bytes} and not kept."""
 
     size_bytes: int
     limit_bytes: int
@@ -476,9 +472,7 @@ class ToolRetry(SojournError):
 
 
 class ServerUnavailable(SojournError):
-    """No Temporal server answers at {address}: start one (./temporal-dev.sh) or set
-    TEMPORAL_ADDRESS ({reason}).
-    """
+    """No Temporal server at {address} ({reason}): ./temporal-dev.sh, or set TEMPORAL_ADDRESS."""
 
     retryable = True
     address: str

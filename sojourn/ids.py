@@ -10,7 +10,7 @@ import uuid
 from sojourn.errors import InvalidId
 
 MAX_ID_CHARS = 200
-_VALID = re.compile(r"[!-~\u00a1-\U0010ffff]{1,%d}" % MAX_ID_CHARS)
+_VALID = re.compile(rf"[!-~\u00a1-\U0010ffff]{{1,{MAX_ID_CHARS}}}")
 
 
 def checked(kind: str, value: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from typing_extensions import override
+
 from sojourn import ids
 from sojourn.errors import InvalidInput, LeaseHeld, LeaseLost
 
@@ -27,6 +29,7 @@ class LeaseOwner:
     owner_id: str
     incarnation_id: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.owner_id} ({self.incarnation_id})"
 

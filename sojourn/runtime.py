@@ -16,8 +16,8 @@ from sojourn.heal import Healed, heal, healed_messages
 from sojourn.lease import Claim, Lease, LeaseOwner
 from sojourn.messages import Message
 from sojourn.models import ModelSpec
-from sojourn.plugins import PluginContext
 from sojourn.plugin_host import PluginSessions
+from sojourn.plugins import PluginContext
 from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore
 from sojourn.residency import Residency
@@ -72,15 +72,15 @@ class SessionRuntime:
         self.lease: Lease | None = None
         self._lease_owner = LeaseOwner.fresh()
         self._executor_id = ids.mint("exec")
-        graph, self.healed = heal(state.graph)
+        graph, mended = heal(state.graph)
         self.graph: SessionGraph = environment.residency.trim(graph)
         self.catalog = ToolCatalog(
             [*environment.sources, FunctionSource(PLUGIN_SOURCE, plugins.tools())]
         )
         self.restored = self._restore_catalog(state.tool_state)
         self.snapshots = SnapshotKeeper(state, self.catalog, plugins)
-        self._messages, healed = healed_messages(frame_of(self.graph.active_path()))
-        self.healed: tuple[Healed, ...] = (*self.healed, *healed)
+        self._messages, answered = healed_messages(frame_of(self.graph.active_path()))
+        self.healed: tuple[Healed, ...] = (*mended, *answered)
         state.discard_snapshots()
 
     @classmethod
@@ -143,9 +143,7 @@ class SessionRuntime:
         )
 
     @classmethod
-    async def resume(
-        cls, parked: ParkedSession, environment: RuntimeEnvironment
-    ) -> SessionRuntime:
+    async def resume(cls, parked: ParkedSession, environment: RuntimeEnvironment) -> SessionRuntime:
         """Bring a parked session back, loading what the residency keeps; nothing stored is fresh.
 
         Raises:

@@ -17,9 +17,7 @@ class SnapshotKeeper:
     body is encoded only when it is dirty.
     """
 
-    def __init__(
-        self, state: SessionState, catalog: ToolCatalog, plugins: PluginSessions
-    ) -> None:
+    def __init__(self, state: SessionState, catalog: ToolCatalog, plugins: PluginSessions) -> None:
         self._catalog = catalog
         self._plugins = plugins
         self._tool_ref = state.tool_ref

@@ -53,6 +53,8 @@ class Tool(Generic[P, R_co]):
         options: the terms that it runs under.
     """
 
+    __name__: str
+
     def __init__(
         self,
         fn: Callable[P, R_co],

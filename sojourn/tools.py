@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
@@ -107,24 +108,14 @@ def tool(  # noqa: PLR0913 - a decorator's options are its interface
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a typed function a tool: `@tool`, or `@tool(idempotent=True, ...)`.
 
-    Args:
-        fn: the function, synchronous or not.
-        id: the tool's identity; the function's name by default. Stored sessions refer to it.
-        name: what the model calls it by; the function's name by default.
-        description: what the model is told; the docstring's first paragraph by default.
-        idempotent: running it twice does what running it once does, so it may be run again when
-            nobody knows whether it ran.
-        timeout: of one attempt, as seconds if a number.
-        retry: how often it is tried; a number means attempts in all.
-        approval: a person has to approve each call.
-        queue: the task queue that runs it.
-        hidden: keep it from models.
-        max_result_bytes: the largest result, as JSON, that is kept.
+    `id` is what stored sessions know it by and `name` what a model calls it, both the function's
+    name by default; `description` is the docstring's first paragraph by default. A number means
+    seconds as `timeout`, and attempts in all as `retry`. The rest is as in `ToolOptions`.
 
     Raises:
         InvalidInput: the function cannot be a tool, or an option is out of range.
     """
-    policy = _policy(retry)
+    policy = retry if isinstance(retry, ToolRetryPolicy) else _attempts(retry)
     options = ToolOptions(
         idempotent=idempotent,
         timeout=timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout),
@@ -136,23 +127,34 @@ def tool(  # noqa: PLR0913 - a decorator's options are its interface
         retry_max=policy.maximum,
         hidden=hidden,
     )
+    make = _Maker(id, name, description, options)
+    return make if fn is None else make(fn)
 
-    def decorate(fn: Callable[P, R]) -> Tool[P, R]:
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes tools of functions, with the options of one `@tool(...)`."""
+
+    tool_id: str | None
+    name: str | None
+    description: str | None
+    options: ToolOptions
+
+    def __call__(self, fn: Callable[P, R]) -> Tool[P, R]:
         own_name: str = getattr(fn, "__name__", "")
-        signature = ToolSignature(fn, name or own_name)
-        spec = ToolSpec(
-            name=name or own_name,
-            description=_description(fn) if description is None else description,
-            input_schema=signature.input_schema,
+        name = self.name or own_name
+        signature = ToolSignature(fn, name)
+        told = _description(fn) if self.description is None else self.description
+        return Tool(
+            fn,
+            tool_id=self.tool_id or own_name,
+            spec=ToolSpec(name, told, signature.input_schema),
+            options=self.options,
+            binder=signature.bind,
         )
-        return Tool(fn, tool_id=id or own_name, spec=spec, options=options, binder=signature.bind)
-
-    return decorate if fn is None else decorate(fn)
 
 
-def _policy(retry: ToolRetryPolicy | int | None) -> ToolRetryPolicy:
-    if isinstance(retry, ToolRetryPolicy):
-        return retry
+def _attempts(retry: int | None) -> ToolRetryPolicy:
     return ToolRetryPolicy(max_attempts=1 if retry is None else retry)
 
 

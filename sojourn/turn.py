@@ -158,9 +158,7 @@ def is_cancellable(state: TurnState) -> bool:
 
 
 def _next_step(state: TurnState) -> TurnState:
-    return state.model_copy(
-        update={"phase": TurnPhase.MODEL, "step": state.step + 1, "calls": ()}
-    )
+    return state.model_copy(update={"phase": TurnPhase.MODEL, "step": state.step + 1, "calls": ()})
 
 
 def _closing(state: TurnState, status: TurnStatus) -> TurnState:

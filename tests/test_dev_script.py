@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-BIN = Path(sys.executable).parent
-TEMPORAL = BIN / "temporal"
-PYTHON_NAMES = ("python3.13", "python3.12", "python3.11", "python3")
+from tests.dev_script_checkout import (
+    Checkout,
+    environment,
+    is_serving,
+    make_checkout,
+    started,
+    write_script,
+)
 
-# Behaves like the environment's own Python, but only notes what pip is asked for.
-PYTHON = """#!/bin/sh
-here=$(dirname "$0")/..
-if [ "$1 $2" = '-m pip' ]; then
-  echo "$*" >>"$here/pip.log"
-  echo 'Collecting nothing'
-  exit "$(cat "$here/pip.exit" 2>/dev/null || echo 0)"
-fi
-exec '{python}' "$@"
-"""
+PYTHON_NAMES = ("python3.13", "python3.12", "python3.11", "python3")
 
 # Runs the script's question to a Python as one that has these facts would.
 OTHER_PYTHON = """#!/bin/sh
@@ -39,114 +30,9 @@ exec '{python}' -I -c 'import sys; {facts}; exec(sys.argv[1])' "$2"
 """
 
 
-@dataclass(frozen=True)
-class Checkout:
-    """A copy of what the script needs, at a path with a space, and a virtual environment whose pip is scripted."""
-
-    root: Path
-
-    @property
-    def venv(self) -> Path:
-        return self.root / ".venv"
-
-    def command(self, *arguments: str) -> list[str]:
-        return [str(self.root / "temporal-dev.sh"), *arguments]
-
-    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            cwd="/",
-            env=environment(**variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def installations(self) -> list[str]:
-        log = self.venv / "pip.log"
-        return log.read_text().splitlines() if log.exists() else []
-
-    def write_demo(self, source: str) -> None:
-        folder = self.root / "examples/clerk"
-        folder.mkdir(parents=True)
-        (folder / "demo.py").write_text(source)
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment without what would lead the script elsewhere."""
-    return {key: value for key, value in os.environ.items() if key != "SOJOURN_VENV"} | variables
-
-
-def write_script(path: Path, text: str) -> None:
-    """Write an executable file."""
-    path.write_text(text)
-    path.chmod(0o755)
-
-
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    root = tmp_path / "a checkout"
-    (root / ".venv/bin").mkdir(parents=True)
-    shutil.copytree(ROOT / "requirements", root / "requirements")
-    for name in ("temporal-dev.sh", "pyproject.toml"):
-        shutil.copy(ROOT / name, root / name)
-    (root / ".venv/pyvenv.cfg").touch()
-    (root / ".venv/bin/temporal").symlink_to(TEMPORAL)
-    write_script(root / ".venv/bin/python", PYTHON.format(python=sys.executable))
-    return Checkout(root)
-
-
-@dataclass(frozen=True)
-class Started:
-    """A running script, with a pipe that stays open as long as any of its processes lives."""
-
-    process: subprocess.Popen[str]
-    lifeline: int
-
-    def read_until(self, pattern: str) -> str:
-        """Return what the first matching line of output has in the pattern's group."""
-        assert self.process.stdout is not None
-        lines = []
-        for line in self.process.stdout:
-            lines.append(line)
-            if found := re.search(pattern, line):
-                return found[1]
-        raise AssertionError("".join(lines))
-
-    def is_gone(self) -> bool:
-        """Return whether no process is left, waiting for it as long as a stop may take."""
-        readable, _, _ = select.select([self.lifeline], [], [], 20)
-        return bool(readable) and os.read(self.lifeline, 1) == b""
-
-
-@contextlib.contextmanager
-def started(checkout: Checkout, *arguments: str) -> Iterator[Started]:
-    """Run the script in the background, and ask it to end at the end."""
-    lifeline, held = os.pipe()
-    process = subprocess.Popen(
-        checkout.command(*arguments),
-        env=environment(TEMPORAL_ADDRESS="127.0.0.1:1", TEMPORAL_TLS="true"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        pass_fds=[held],
-    )
-    os.close(held)
-    with process:
-        try:
-            yield Started(process, lifeline)
-        finally:
-            process.terminate()
-            process.wait()
-            os.close(lifeline)
-
-
-def is_serving(address: str) -> bool:
-    """Return whether a Temporal server answers there."""
-    command = [TEMPORAL, "operator", "cluster", "health", "--address", address]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return "SERVING" in result.stdout
+    return make_checkout(tmp_path / "a checkout")
 
 
 def test_help_names_every_command(checkout: Checkout) -> None:
@@ -171,7 +57,7 @@ def test_help_names_every_command(checkout: Checkout) -> None:
     ],
 )
 def test_wrong_usage_is_refused_in_one_line(checkout: Checkout, arguments: tuple[str, ...]) -> None:
-    """Wrong usage ends with code 2 and one line that says what is wrong, before anything is done."""
+    """Wrong usage ends with code 2 and one line that says why, before anything is done."""
     result = checkout.run(*arguments)
 
     assert (result.returncode, result.stdout, checkout.installations()) == (2, "", [])
@@ -259,7 +145,7 @@ def test_two_preparations_at_once_install_once(checkout: Checkout) -> None:
 
 
 def test_a_failed_installation_shows_how_pip_ended(checkout: Checkout) -> None:
-    """A failure shows the end of pip's output, says where the whole is, and is tried again next time."""
+    """A failure shows pip's last lines, says where the others are, and is no preparation."""
     (checkout.venv / "pip.exit").write_text("7")
     for _ in range(2):
         result = checkout.run("prepare")
@@ -313,7 +199,7 @@ def test_a_server_keeps_its_workflows_in_the_named_file(checkout: Checkout) -> N
 def test_the_demo_has_a_server_of_its_own_and_its_exit_code_is_forwarded(
     checkout: Checkout,
 ) -> None:
-    """The demo sees a healthy server and none of the user's Temporal settings, and its verdict is the script's."""
+    """The demo sees none of the user's Temporal settings, and its verdict is the script's."""
     checkout.write_demo(
         "import os, sys\n"
         "print(*(k for k in sorted(os.environ) if k.startswith('TEMPORAL_')))\n"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, CancelledError
@@ -13,11 +13,14 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from sojourn import errors
 from sojourn.errors import SojournError
 
-P = ParamSpec("P")
+S = TypeVar("S")
+A = TypeVar("A")
 T = TypeVar("T")
 
 
-def translated(run: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def translated(
+    run: Callable[[S, A], Awaitable[T]],
+) -> Callable[[S, A], Coroutine[Any, Any, T]]:
     """Make an activity raise what Temporal understands, and nothing that quotes content.
 
     A `SojournError` keeps its class name as the failure's type. Of any other exception only the
@@ -25,16 +28,16 @@ def translated(run: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """
 
     @functools.wraps(run)
-    async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def guarded(self: S, request: A) -> T:
         try:
-            return await run(*args, **kwargs)
+            return await run(self, request)
         except SojournError as error:
             raise to_failure(error) from None
         except (ApplicationError, CancelledError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, its text must not pass
             place = _place(error)
-            activity.logger.error("unexpected %s at %s", type(error).__name__, place)  # noqa: TRY400 - the text may hold content
+            activity.logger.error("unexpected %s at %s", type(error).__name__, place)
             line = f"unexpected {type(error).__name__} at {place}"
             raise ApplicationError(line, type=type(error).__name__) from None
 
@@ -57,8 +60,8 @@ def from_failure(failure: ApplicationError) -> SojournError:
     kind = getattr(errors, failure.type or "", None)
     if not (isinstance(kind, type) and issubclass(kind, SojournError)):
         kind = SojournError
-    facts = failure.details[0] if failure.details else {}
-    error = kind(**facts) if isinstance(facts, dict) else kind()
+    facts: Any = failure.details[0] if failure.details else {}
+    error = kind(**cast("dict[str, Any]", facts)) if isinstance(facts, dict) else kind()
     error.args = (failure.message,)
     return error
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from sojourn_activities.failures import translated
-from sojourn_activities.heartbeat import beating
 from temporalio import activity
 
 from sojourn.host import SessionHost
@@ -22,6 +20,8 @@ from sojourn.requests import (
 )
 from sojourn.turn import StepAnswer
 from sojourn.turns import begin_turn, call_tool, commit_turn, park_session, step_turn
+from sojourn_activities.failures import translated
+from sojourn_activities.heartbeat import beating
 
 
 class SessionActivities:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl
 
@@ -32,7 +32,7 @@ async def open_store(url: str, *, clock: Clock | None = None) -> SessionStore:
 
 
 @asynccontextmanager
-async def opened_store(store: str | SessionStore) -> AsyncIterator[SessionStore]:
+async def opened_store(store: str | SessionStore) -> AsyncGenerator[SessionStore, None]:
     """Yield the store at a URL and close it afterwards; a store that is open already stays so.
 
     Raises:

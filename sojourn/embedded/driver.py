@@ -161,9 +161,9 @@ def _fault_of(group: ExceptionGroup[Exception]) -> Fault:
     return Fault.of(next(_leaves(ours)))
 
 
-def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+def _leaves(group: ExceptionGroup[SojournError]) -> Iterator[SojournError]:
     for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
+        if isinstance(error, ExceptionGroup):
             yield from _leaves(error)
         else:
             yield error

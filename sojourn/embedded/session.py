@@ -194,9 +194,7 @@ class EmbeddedSession:
             fencing_token=begun.fencing_token,
             head_revision=begun.head_revision,
         )
-        keeper = LeaseKeeper(
-            self._host.store, self.session_id, self._token, self._host.app.timings
-        )
+        keeper = LeaseKeeper(self._host.store, self.session_id, self._token, self._host.app.timings)
         return await keeper.run(drive(self._host, turn, begun.limits, control))
 
 

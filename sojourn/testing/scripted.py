@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -19,6 +19,7 @@ Script = Callable[[Sequence[Message]], Scripted | Awaitable[Scripted]]
 
 _WORD = re.compile(r"\S+\s*|\s+")
 _BYTES_PER_TOKEN = 4
+_MAX_MEASURED = 1000
 _CALLS = TypeAdapter(list[tuple[str, dict[str, JsonValue]]])
 
 
@@ -54,7 +55,7 @@ class ScriptedModel:
         finish = FinishReason.TOOL_CALLS if message.tool_calls else FinishReason.STOP
         return ModelAnswer(message, finish, self._usage(request, message), request.model.id)
 
-    async def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelAnswer]:
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[TextDelta | ModelAnswer, None]:
         """Answer word by word, then whole."""
         answer = await self.complete(request)
         for word in _WORD.findall(answer.message.text):
@@ -69,9 +70,11 @@ class ScriptedModel:
         # A conversation grows at its end: measuring it whole would make long sessions slow.
         messages = request.messages
         count, last, size = self._sizes.get(request.session_id, (0, None, 0))
-        if count > len(messages) or (count and messages[count - 1] != last):
+        if count > len(messages) or (count and messages[count - 1] is not last):
             count = size = 0
         size += sum(len(message.encode()) for message in messages[count:])
+        if len(self._sizes) >= _MAX_MEASURED:
+            self._sizes.clear()
         if messages:
             self._sizes[request.session_id] = (len(messages), messages[-1], size)
         return size

@@ -174,4 +174,3 @@ def _facts(status: CallStatus) -> dict[str, str]:
 
 def _ended(effect: Effect) -> ToolEnded:
     return ToolEnded(status=CallStatus(effect.facts.get("status", CallStatus.FAILED)))
-

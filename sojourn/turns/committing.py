@@ -100,4 +100,3 @@ def _built(resident: Resident, draft: Draft, request: CommitTurnRequest) -> Comm
         result=outcome.facts(),
         release=request.release,
     )
-

@@ -115,9 +115,11 @@ def with_unique_calls(message: Message) -> Message:
     parts = list(message.parts)
     for index, part in enumerate(parts):
         if isinstance(part, ToolCallPart):
-            if not part.id or part.id in seen:
-                parts[index] = part = part.model_copy(update={"id": f"{part.id or 'call'}.{index}"})
-            seen.add(part.id)
+            call_id = part.id
+            if not call_id or call_id in seen:
+                call_id = f"{call_id or 'call'}.{index}"
+                parts[index] = part.model_copy(update={"id": call_id})
+            seen.add(call_id)
     return message.model_copy(update={"parts": tuple(parts)})
 
 

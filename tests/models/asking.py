@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 
@@ -30,14 +30,14 @@ def question(
 
 @asynccontextmanager
 async def serving(
-    script: Sequence[Reply] | Callable[[Asked], Reply], timeout: timedelta = TIMEOUT
-) -> AsyncIterator[tuple[OpenAIServer, PydanticAIModel]]:
+    script: Sequence[Reply] | Callable[[Asked], Reply], patience: timedelta = TIMEOUT
+) -> AsyncGenerator[tuple[OpenAIServer, PydanticAIModel], None]:
     """Yield a server and a provider that was opened, as users open it, on the server."""
     async with OpenAIServer(script) as server:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("OPENAI_BASE_URL", server.base_url)
             environment.setenv("OPENAI_API_KEY", KEY)
-            model = PydanticAIModel(NAME, timeout=timeout)
+            model = PydanticAIModel(NAME, timeout=patience)
         async with aclosing(model):
             yield server, model
 
@@ -54,10 +54,10 @@ async def asked(model: PydanticAIModel, request: ModelRequest, *, streamed: bool
 
 
 async def failing(
-    reply: Reply, *, streamed: bool, timeout: timedelta = TIMEOUT
+    reply: Reply, *, streamed: bool, patience: timedelta = TIMEOUT
 ) -> tuple[ModelError, OpenAIServer]:
     """Return what the provider raises when the server replies so, and the server."""
-    async with serving([reply], timeout) as (server, model):
+    async with serving([reply], patience) as (server, model):
         with pytest.raises(ModelError) as caught:
             await asked(model, question(), streamed=streamed)
     return caught.value, server

@@ -35,7 +35,8 @@ class Asked:
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The conversation that was sent."""
-        return self.body["messages"]
+        messages: list[dict[str, Any]] = self.body["messages"]
+        return messages
 
     @property
     def streams(self) -> bool:
@@ -184,7 +185,7 @@ class OpenAIServer:
     """
 
     script: Sequence[Reply] | Callable[[Asked], Reply]
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list[Asked])
     received: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     base_url: str = ""

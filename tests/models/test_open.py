@@ -20,7 +20,12 @@ from tests.models.asking import PROMPT, WEATHER, question
 from tests.models.http_server import OpenAIServer, answer, raw
 
 HEAVY = ("pydantic_ai", "openai", "httpx2")
-THOUGHT = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "c2VhbGVk"}
+THOUGHT: dict[str, Any] = {
+    "id": "rs_1",
+    "type": "reasoning",
+    "summary": [],
+    "encrypted_content": "c2VhbGVk",
+}
 CALL = {
     "id": "fc_1",
     "type": "function_call",
@@ -29,7 +34,7 @@ CALL = {
     "arguments": "{}",
     "status": "completed",
 }
-TALK = {
+TALK: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
     "role": "assistant",
@@ -40,7 +45,7 @@ TALK = {
 
 def _response(*output: dict[str, Any]) -> bytes:
     fixed = {"object": "response", "created_at": 1_700_000_000, "status": "completed"}
-    choices = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    choices: dict[str, Any] = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
     return json.dumps(
         {"id": "resp_1", "model": "gpt-5", "output": output, **fixed, **choices}
     ).encode()

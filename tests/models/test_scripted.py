@@ -28,7 +28,7 @@ async def test_a_text_is_an_answer() -> None:
 
 async def test_a_list_is_tool_calls() -> None:
     """Pairs of name and arguments become calls, and the answer wants them called."""
-    model = ScriptedModel(lambda messages: [("add", {"a": 1}), ("stop", {})])
+    model = ScriptedModel(lambda _: [("add", {"a": 1}), ("stop", {})])
     got = await model.complete(_request(user("hi")))
     assert got.finish_reason is FinishReason.TOOL_CALLS
     assert got.message.tool_calls == (
@@ -39,7 +39,7 @@ async def test_a_list_is_tool_calls() -> None:
 
 async def test_call_ids_are_the_same_on_a_retry_and_new_in_the_next_step() -> None:
     """An id is the call's place in the conversation: retries find it, later steps do not."""
-    model = ScriptedModel(lambda messages: [("add", {})])
+    model = ScriptedModel(lambda _: [("add", {})])
     begun = [user("hi")]
     first = await model.complete(_request(*begun))
     again = await model.complete(_request(*begun))
@@ -62,7 +62,7 @@ async def test_an_async_function_is_awaited() -> None:
 async def test_a_whole_answer_is_passed_on_as_it_is() -> None:
     """A script may decide everything, usage and finish reason included."""
     answer = ModelAnswer(assistant("x"), FinishReason.LENGTH, Usage(output_tokens=9), "other")
-    assert await ScriptedModel(lambda messages: answer).complete(_request(user("hi"))) is answer
+    assert await ScriptedModel(lambda _: answer).complete(_request(user("hi"))) is answer
 
 
 async def test_what_the_function_raises_is_raised() -> None:
@@ -84,12 +84,12 @@ async def test_what_the_function_raises_is_raised() -> None:
 async def test_anything_else_is_garbage(returned: Any) -> None:
     """A script that returns the wrong thing fails as a provider that answers nonsense."""
     with pytest.raises(ModelGarbage):
-        await ScriptedModel(lambda messages: returned).complete(_request(user("hi")))
+        await ScriptedModel(lambda _: returned).complete(_request(user("hi")))
 
 
 async def test_calls_are_counted_by_either_way() -> None:
     """`calls` says how often the model was asked: tests prove by it what was not bought twice."""
-    model = ScriptedModel(lambda messages: "x")
+    model = ScriptedModel(lambda _: "x")
     await model.complete(_request(user("hi")))
     async for _ in model.stream(_request(user("hi"))):
         pass
@@ -99,7 +99,7 @@ async def test_calls_are_counted_by_either_way() -> None:
 @given(st.text())
 async def test_a_stream_is_words_that_add_up(text: str) -> None:
     """The pieces, joined, are the answer's text; the answer itself comes last."""
-    model = ScriptedModel(lambda messages: text)
+    model = ScriptedModel(lambda _: text)
     pieces = [piece async for piece in model.stream(_request(user("hi")))]
     assert pieces.pop() == await model.complete(_request(user("hi")))
     words = [piece.text for piece in pieces if isinstance(piece, TextDelta)]
@@ -112,7 +112,7 @@ async def test_usage_is_a_quarter_of_the_bytes_however_the_session_grew(
     messages: list[Message], before: int
 ) -> None:
     """One token is four bytes, of the whole conversation, also when only its end is new."""
-    model = ScriptedModel(lambda messages: "x")
+    model = ScriptedModel(lambda _: "x")
     await model.complete(_request(*messages[:before], user("of another branch")))
     await model.complete(_request(*messages[:before]))
     got = await model.complete(_request(*messages))

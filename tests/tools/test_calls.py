@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import AfterValidator, BaseModel
+from typing_extensions import override
 
 from sojourn.errors import (
     InvalidArguments,
@@ -264,6 +265,7 @@ async def test_what_a_tool_raises_is_named_but_not_quoted(
 class Mute(Exception):  # noqa: N818 - the case under test is its broken __str__
     """An exception without a text."""
 
+    @override
     def __str__(self) -> str:
         """Fail."""
         raise RuntimeError

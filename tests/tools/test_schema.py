@@ -24,7 +24,7 @@ class Address(BaseModel):
 
 
 @tool
-async def find_rooms(
+async def find_rooms(  # noqa: D417 - a parameter without a description
     city: str, nights: Annotated[int, Field(ge=1)], kind: Literal["single", "double"] = "single"
 ) -> list[str]:
     """Find free rooms in a city, and only in that city: neighbouring places are not searched,
@@ -39,7 +39,7 @@ async def find_rooms(
 
     Returns:
         names: of hotels.
-    """  # noqa: D205, D417 - a paragraph of two lines, and a parameter without a description
+    """  # noqa: D205 - a paragraph of two lines
     return [f"{kind} in {city} for {nights}"]
 
 
@@ -181,7 +181,7 @@ def test_a_docstring_of_arguments_alone_is_no_description() -> None:
     def quiet(x: int) -> int:
         """Args:
         x: a number.
-        """  # noqa: D205, D212, D411, D415 - the case under test
+        """  # noqa: D205 - the case under test
         return x
 
     assert quiet.description == ""
@@ -267,12 +267,24 @@ def opaque(x: Opaque) -> None:
     """Take an object."""
 
 
-@pytest.mark.parametrize(
-    "fn", [variadic, positional, method, callback, lock, stream, unknown, größe, opaque]
-)
+UNFIT: list[Callable[..., Any]] = [
+    variadic,
+    positional,
+    method,
+    callback,
+    lock,
+    stream,
+    unknown,
+    größe,
+    opaque,
+]
+
+
+@pytest.mark.parametrize("fn", UNFIT)
 def test_what_json_cannot_fill_is_refused_when_it_is_decorated(fn: Callable[..., Any]) -> None:
     """A function that no model could call is refused at import, not in mid-turn."""
-    with pytest.raises(InvalidInput, match=fn.__name__):
+    name: str = fn.__name__
+    with pytest.raises(InvalidInput, match=name):
         tool(fn)
 
 
@@ -283,19 +295,19 @@ def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
         tool(**options)
 
 
-def test_a_tool_id_has_no_spaces() -> None:
-    """Ids are checked like all ids."""
-    with pytest.raises(InvalidId):
-        tool(id="two words")(variadic_free)
-
-
-def variadic_free() -> None:
+def idle() -> None:
     """Do nothing."""
 
 
+def test_a_tool_id_has_no_spaces() -> None:
+    """Ids are checked like all ids."""
+    with pytest.raises(InvalidId):
+        tool(id="two words")(idle)
+
+
 def test_a_tool_can_be_made_of_a_given_schema() -> None:
-    """A source of foreign tools brings its own schema, and gets arguments and context."""
+    """A source of foreign tools brings its own schema."""
     spec = ToolSpec("remote", "", {"type": "object"})
-    remote = Tool(lambda arguments, context: (arguments, context), tool_id="far/remote", spec=spec)
+    remote = Tool(idle, tool_id="far/remote", spec=spec)
     assert remote.options == ToolOptions()
     assert remote.spec is spec

@@ -4,21 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sojourn_worker.converter import with_pydantic
-from sojourn_worker.host_keeper import HostKeeper
-from sojourn_worker.plugin import SojournPlugin
-from sojourn_worker.reading import SessionReader, StoreReader, WorkerReader
-from sojourn_worker.updates import Updates
-from sojourn_workflows import options
-from sojourn_workflows.contract import (
-    CancelReply,
-    Decision,
-    SessionConfig,
-    SessionStatus,
-    SubmitTurn,
-    TurnName,
-)
-from sojourn_workflows.session import SessionWorkflow
 from temporalio.client import Client
 
 from sojourn import ids
@@ -29,6 +14,22 @@ from sojourn.inputs import checked_text
 from sojourn.outcome import TurnOutcome, TurnResult
 from sojourn.ports import SessionStore
 from sojourn.view import SessionView
+from sojourn_worker.converter import with_pydantic
+from sojourn_worker.host_keeper import HostKeeper
+from sojourn_worker.plugin import SojournPlugin
+from sojourn_worker.reading import SessionReader, StoreReader, WorkerReader
+from sojourn_worker.updates import Updates
+from sojourn_workflows import options
+from sojourn_workflows.contract import (
+    CANCEL,
+    OUTCOME,
+    CancelReply,
+    Decision,
+    SessionConfig,
+    SessionStatus,
+    SubmitTurn,
+    TurnName,
+)
 
 DEFAULT_IDLE = timedelta(seconds=10)
 
@@ -144,8 +145,8 @@ class ClientSession:
         Raises:
             UnknownTurn: no such turn is open.
         """
-        reply: CancelReply | None = await self._updates.call(
-            self.workflow_id, SessionWorkflow.cancel, TurnName(turn_id=turn_id)
+        reply = await self._updates.call(
+            self.workflow_id, CANCEL, TurnName(turn_id=turn_id), CancelReply
         )
         if reply is None:
             raise UnknownTurn(session_id=self.session_id, turn_id=turn_id)
@@ -202,9 +203,7 @@ class ClientSession:
             UnknownTurn: the session knows no such turn.
         """
         name = TurnName(turn_id=turn_id)
-        outcome: TurnOutcome | None = await self._updates.call(
-            self.workflow_id, SessionWorkflow.outcome, name
-        )
+        outcome = await self._updates.call(self.workflow_id, OUTCOME, name, TurnOutcome)
         if outcome is None:
             raise UnknownTurn(session_id=self.session_id, turn_id=turn_id)
         return outcome

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
-from sojourn_activities.session import SessionActivities
-from sojourn_worker.converter import with_pydantic
-from sojourn_worker.host_keeper import HostKeeper
-from sojourn_worker.reading import ReadActivities
-from sojourn_workflows import options
-from sojourn_workflows.session import SessionWorkflow
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
@@ -20,6 +15,12 @@ from typing_extensions import override
 
 from sojourn.app import App
 from sojourn.ports import SessionStore
+from sojourn_activities.session import SessionActivities
+from sojourn_worker.converter import with_pydantic
+from sojourn_worker.host_keeper import HostKeeper
+from sojourn_worker.reading import ReadActivities
+from sojourn_workflows import options
+from sojourn_workflows.session import SessionWorkflow
 
 PASSED_THROUGH = ("sojourn", "sojourn_activities", "sojourn_workflows")
 DEFAULT_STICKY = timedelta(seconds=10)
@@ -62,7 +63,7 @@ class SojournPlugin(SimplePlugin):
             config["graceful_shutdown_timeout"] = GRACE
         return config
 
-    def _activities(self) -> list[object]:
+    def _activities(self) -> list[Callable[..., Any]]:
         if self.keeper is None:
             return []
         turns, reads = SessionActivities(self.keeper.get), ReadActivities(self.keeper.get)

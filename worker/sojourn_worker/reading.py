@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Protocol
 
-from sojourn_activities.failures import translated
 from temporalio import activity
 from temporalio.client import Client
 
@@ -17,6 +16,7 @@ from sojourn.host import SessionHost
 from sojourn.outcome import TurnOutcome
 from sojourn.turns import answer_text
 from sojourn.view import SessionView, view_session
+from sojourn_activities.failures import translated
 
 READ_TIMEOUT = timedelta(seconds=30)
 
@@ -122,7 +122,7 @@ class WorkerReader:
         raise InvalidInput(reason="a fork needs the store: SessionClient(client, store=...)")
 
     async def _read(self, request: ReadRequest) -> ReadReply:
-        return await self._client.execute_activity(
+        reply: ReadReply = await self._client.execute_activity(
             "session.read",
             request,
             id=ids.mint("read"),
@@ -130,3 +130,4 @@ class WorkerReader:
             result_type=ReadReply,
             schedule_to_close_timeout=READ_TIMEOUT,
         )
+        return reply

@@ -7,16 +7,6 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sojourn_activities.failures import from_failure
-from sojourn_workflows import options
-from sojourn_workflows.contract import (
-    Decision,
-    SessionConfig,
-    SessionStatus,
-    Submitted,
-    SubmitTurn,
-)
-from sojourn_workflows.session import SessionWorkflow
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -31,6 +21,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from sojourn import ids
+from sojourn.compact import Compact
 from sojourn.errors import (
     NoWorker,
     ServerUnavailable,
@@ -40,6 +31,20 @@ from sojourn.errors import (
     UnknownCall,
 )
 from sojourn.outcome import TurnOutcome
+from sojourn_activities.failures import from_failure
+from sojourn_workflows import options
+from sojourn_workflows.contract import (
+    DECIDE,
+    PARK,
+    SUBMIT,
+    Decision,
+    Done,
+    SessionConfig,
+    SessionStatus,
+    Submitted,
+    SubmitTurn,
+)
+from sojourn_workflows.session import SessionWorkflow
 
 T = TypeVar("T")
 
@@ -70,7 +75,9 @@ class Updates:
             raise TurnConflict(session_id=config.session_id, turn_id=request.turn_id)
         return outcome
 
-    async def call(self, workflow_id: str, update: Callable[..., Any], argument: Any) -> Any:
+    async def call(
+        self, workflow_id: str, update: str, argument: Compact, reply: type[T]
+    ) -> T | None:
         """Send an update to a session that is open; None if it is parked.
 
         Raises:
@@ -78,7 +85,7 @@ class Updates:
         """
         handle = self._client.get_workflow_handle(workflow_id)
         try:
-            return await self._attended(handle.execute_update(update, argument))
+            return await self._attended(handle.execute_update(update, argument, result_type=reply))
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
@@ -90,14 +97,14 @@ class Updates:
         Raises:
             UnknownCall: no such call waits.
         """
-        if await self.call(workflow_id, SessionWorkflow.decide, decision) is None:
+        if await self.call(workflow_id, DECIDE, decision, Done) is None:
             raise UnknownCall(session_id=session_id, call_id=decision.call_id)
 
     async def park(self, workflow_id: str) -> None:
         """Ask the session to park, and wait until its run has ended."""
         handle = self._client.get_workflow_handle(workflow_id)
         try:
-            await self._attended(handle.execute_update(SessionWorkflow.park))
+            await self._attended(handle.execute_update(PARK, Done(), result_type=Done))
             await handle.result()
         except WorkflowFailureError:
             return  # it ended, which is what was asked
@@ -125,7 +132,11 @@ class Updates:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         return self._client.execute_update_with_start_workflow(
-            SessionWorkflow.submit, request, start_workflow_operation=start, id=request.turn_id
+            SUBMIT,
+            request,
+            start_workflow_operation=start,
+            id=request.turn_id,
+            result_type=Submitted,
         )
 
     async def _retried(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -176,4 +187,4 @@ def _typed(error: WorkflowUpdateFailedError) -> SojournError:
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return from_failure(cause)
-    return SessionContinuing(session_id="") if cause is None else SojournError(reason=str(cause))
+    return SojournError(reason=type(cause).__name__)

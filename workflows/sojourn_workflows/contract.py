@@ -5,6 +5,14 @@ from __future__ import annotations
 from sojourn.compact import Compact
 from sojourn.outcome import TurnOutcome
 
+# Names on the wire: they stand in histories and never change.
+SUBMIT = "session.submit"
+OUTCOME = "session.outcome"
+CANCEL = "session.cancel"
+DECIDE = "session.decide"
+PARK = "session.park"
+STATUS = "session.status"
+
 
 class SessionConfig(Compact):
     """What a session's run starts with; continue-as-new carries nothing else.

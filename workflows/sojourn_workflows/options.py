@@ -80,6 +80,7 @@ def tool_call(call: ToolCallRef, limits: TurnLimits) -> ActivityConfig:
     longest = call.timeout_seconds * inside + call.retry_max_seconds * (inside - 1)
     return ActivityConfig(
         task_queue=call.queue,
+        summary=call.name,
         start_to_close_timeout=timedelta(seconds=longest) + TOOL_GRACE,
         heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -15,22 +15,6 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from sojourn_activities.failures import to_failure
-    from sojourn_activities.session import SessionActivities
-    from sojourn_workflows import options
-    from sojourn_workflows.contract import (
-        CancelReply,
-        Decision,
-        Done,
-        SessionConfig,
-        SessionEnded,
-        SessionStatus,
-        Submitted,
-        SubmitTurn,
-        TurnName,
-    )
-    from sojourn_workflows.turn_run import TurnRun, typed
-
     from sojourn import ids
     from sojourn.errors import (
         Diverged,
@@ -45,6 +29,21 @@ with workflow.unsafe.imports_passed_through():
     from sojourn.inputs import checked_text
     from sojourn.outcome import TurnOutcome
     from sojourn.requests import BeginTurn, ParkSession, TurnBegun
+    from sojourn_activities.failures import to_failure
+    from sojourn_activities.session import SessionActivities
+    from sojourn_workflows import contract, options
+    from sojourn_workflows.contract import (
+        CancelReply,
+        Decision,
+        Done,
+        SessionConfig,
+        SessionEnded,
+        SessionStatus,
+        Submitted,
+        SubmitTurn,
+        TurnName,
+    )
+    from sojourn_workflows.turn_run import TurnRun, typed
 
 MAX_REMEMBERED = 20
 
@@ -95,7 +94,7 @@ class SessionWorkflow:
             idle.cancel()
         return SessionEnded(head_revision=self._head_revision, turns=self._turns)
 
-    @workflow.update(name="session.submit")
+    @workflow.update(name=contract.SUBMIT)
     async def submit(self, request: SubmitTurn) -> Submitted:
         """Queue a message, and wait for its outcome if asked to and the server's limits allow."""
         digest = self._enqueue(request)
@@ -111,15 +110,15 @@ class SessionWorkflow:
             ids.checked("turn", request.turn_id)
             known = self._digests.get(request.turn_id)
             if known is not None and known != ids.digest(request.text.encode()):
-                raise TurnConflict(session_id=session_id, turn_id=request.turn_id)  # noqa: TRY301
+                raise TurnConflict(session_id=session_id, turn_id=request.turn_id)
             if self._continuing and known is None:
-                raise SessionContinuing(session_id=session_id)  # noqa: TRY301
+                raise SessionContinuing(session_id=session_id)
             if len(self._queue) >= options.MAX_QUEUED_TURNS:
-                raise QueueFull(session_id=session_id, limit=options.MAX_QUEUED_TURNS)  # noqa: TRY301
+                raise QueueFull(session_id=session_id, limit=options.MAX_QUEUED_TURNS)
         except SojournError as error:
             raise to_failure(error) from None
 
-    @workflow.update(name="session.outcome")
+    @workflow.update(name=contract.OUTCOME)
     async def outcome(self, request: TurnName) -> TurnOutcome:
         """Wait for a turn's end."""
         return await self._outcome_of(request.turn_id)
@@ -128,7 +127,7 @@ class SessionWorkflow:
     def _check_outcome(self, request: TurnName) -> None:
         self._require_turn(request.turn_id)
 
-    @workflow.update(name="session.cancel")
+    @workflow.update(name=contract.CANCEL)
     async def cancel(self, request: TurnName) -> CancelReply:
         """Cancel exactly this turn: in the queue, in a model call, or in its tools."""
         for waiting in (*self._queue, *([self._beginning] if self._beginning else [])):
@@ -144,7 +143,7 @@ class SessionWorkflow:
     def _check_cancel(self, request: TurnName) -> None:
         self._require_turn(request.turn_id)
 
-    @workflow.update(name="session.decide")
+    @workflow.update(name=contract.DECIDE)
     async def decide(self, request: Decision) -> Done:
         """Answer a tool call that waits for approval."""
         if self._run is not None:
@@ -158,13 +157,14 @@ class SessionWorkflow:
                 UnknownCall(session_id=self._config.session_id, call_id=request.call_id)
             )
 
-    @workflow.update(name="session.park")
-    async def park(self) -> Done:
+    @workflow.update(name=contract.PARK)
+    async def park(self, request: Done) -> Done:
         """Park when the turns that are queued have ended; the run ends then."""
+        del request  # there is nothing to say
         self._park_asked = True
         return Done()
 
-    @workflow.query(name="session.status")
+    @workflow.query(name=contract.STATUS)
     def status(self) -> SessionStatus:
         """Tell what the session is doing."""
         queued = tuple(waiting.request.turn_id for waiting in self._queue)
@@ -195,9 +195,7 @@ class SessionWorkflow:
         if self._continuing and not self._park_asked:
             await self._continue_as_new()
         await self._park()
-        await workflow.wait_condition(
-            lambda: bool(self._queue) or workflow.all_handlers_finished()
-        )
+        await workflow.wait_condition(lambda: bool(self._queue) or workflow.all_handlers_finished())
         self._park_asked = False
         return not self._queue
 
@@ -243,7 +241,7 @@ class SessionWorkflow:
         asked_at = workflow.now()
         while True:
             try:
-                begun = await workflow.execute_local_activity_method(
+                begun: TurnBegun = await workflow.execute_local_activity_method(
                     SessionActivities.begin, self._begin_request(request), **options.STORE
                 )
             except ActivityError as error:
@@ -272,9 +270,7 @@ class SessionWorkflow:
         )
 
     async def _park(self) -> None:
-        request = ParkSession(
-            session_id=self._config.session_id, fencing_token=self._known_token
-        )
+        request = ParkSession(session_id=self._config.session_id, fencing_token=self._known_token)
         try:
             await workflow.execute_local_activity_method(
                 SessionActivities.park, request, **options.STORE
@@ -285,9 +281,7 @@ class SessionWorkflow:
 
     async def _continue_as_new(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(
-            self._config.model_copy(update={"known_token": self._known_token})
-        )
+        workflow.continue_as_new(self._config.model_copy(update={"known_token": self._known_token}))
 
     def _should_stop(self) -> bool:
         return self._park_asked or self._continuing
@@ -346,4 +340,3 @@ class SessionWorkflow:
     def _require_turn(self, turn_id: str) -> None:
         if turn_id not in self._digests and turn_id not in self._ended:
             raise to_failure(UnknownTurn(session_id=self._config.session_id, turn_id=turn_id))
-

@@ -6,9 +6,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from sojourn_activities.failures import from_failure
-from sojourn_activities.session import SessionActivities
-from sojourn_workflows import options
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
@@ -17,6 +14,9 @@ from sojourn.errors import SojournError, StoreError, UnknownCall
 from sojourn.outcome import Fault, TurnOutcome
 from sojourn.requests import CallTool, CommitTurnRequest, StepTurn, TurnBegun, TurnRef
 from sojourn.turn import CallModel, CallTools, CommitTurn, ToolCallRef, TurnState
+from sojourn_activities.failures import from_failure
+from sojourn_activities.session import SessionActivities
+from sojourn_workflows import options
 
 # A tool call that fails for these cannot be settled either: the turn ends.
 FATAL = {kind.__name__ for kind in (*StoreError.__subclasses__(), UnknownCall)}
@@ -121,7 +121,6 @@ class TurnRun:
             await workflow.execute_activity_method(
                 SessionActivities.call,
                 request,
-                summary=call.name,
                 **options.tool_call(call, self._limits),
             )
         except ActivityError as error:
@@ -144,7 +143,7 @@ class TurnRun:
     async def _commit(self, move: CommitTurn) -> TurnOutcome:
         request = CommitTurnRequest(turn=self.ref, status=move.status, fault=move.fault)
         try:
-            outcome = await workflow.execute_local_activity_method(
+            outcome: TurnOutcome = await workflow.execute_local_activity_method(
                 SessionActivities.commit, request, **options.STORE
             )
         except ActivityError as error:
@@ -167,4 +166,3 @@ def typed(error: ActivityError) -> SojournError:
     if isinstance(error.cause, ApplicationError):
         return from_failure(error.cause)
     return SojournError(reason=fault_of(error).message)
-

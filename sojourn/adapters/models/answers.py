@@ -44,7 +44,7 @@ def answer_of(response: ModelResponse, model: str) -> ModelAnswer:
 
 
 def _gave_up(response: ModelResponse) -> bool:
-    # Chat completions have no such reason, but servers send it, and it is passed on as they wrote it.
+    # Chat completions have no such reason; servers send it, and it is only passed on as written.
     written = (response.provider_details or {}).get("finish_reason")
     return "error" in {response.finish_reason, written}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic_ai import messages as theirs
 
@@ -122,16 +122,23 @@ def _from_url(url: theirs.FileUrl) -> UriPart:
 
 
 def _to_return(part: ToolResponsePart) -> theirs.ToolReturnPart:
-    content = part.response
-    match content:
-        case {"error": str() as reason, **others} if not others:
-            # A failed outcome brings its own {"error": ...}.
-            content = reason if part.status is CallStatus.FAILED else content
-        case _:
-            pass
+    failed = part.status is CallStatus.FAILED
     return theirs.ToolReturnPart(
-        part.name, content, part.id, outcome=_OUTCOMES[part.status], metadata=str(part.status)
+        part.name,
+        _unwrapped(part.response) if failed else part.response,
+        part.id,
+        outcome=_OUTCOMES[part.status],
+        metadata=str(part.status),
     )
+
+
+def _unwrapped(response: Any) -> Any:
+    # A failed outcome brings its own {"error": ...}.
+    match response:
+        case {"error": str() as reason, **others} if not others:
+            return reason
+        case _:
+            return response
 
 
 def _from_return(part: theirs.ToolReturnPart) -> ToolResponsePart:

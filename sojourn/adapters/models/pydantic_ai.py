@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 from pydantic_ai.direct import model_request, model_request_stream
@@ -65,7 +65,7 @@ class PydanticAIModel:
             failed = failure(request.model.id, error)
         raise failed
 
-    async def stream(self, request: ModelRequest) -> AsyncIterator[TextDelta | ModelAnswer]:
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[TextDelta | ModelAnswer, None]:
         """Answer in pieces of text, then whole; a stream that breaks off yields no answer."""
         try:
             async with model_request_stream(
@@ -78,10 +78,12 @@ class PydanticAIModel:
                 async for event in events:
                     if text := _text(event):
                         yield TextDelta(text)
-                yield answer_of(_whole(events.get(), request.model.id), request.model.id)
-                return
+            answer = answer_of(_whole(events.get(), request.model.id), request.model.id)
         except Exception as error:  # noqa: BLE001 - none may pass: they quote content
             failed = failure(request.model.id, error)
+        else:
+            yield answer
+            return
         raise failed
 
     async def aclose(self) -> None:

@@ -1,3 +1,7 @@
+-- identity: Whose file it is, at which schema, and whether anything is in it.
+SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+FROM pragma_application_id, pragma_user_version;
+
 -- session: The row of a session, deleted or not.
 SELECT * FROM sessions WHERE session_id = ?;
 

@@ -91,10 +91,7 @@ def _prepare(db: sqlite3.Connection, url: str) -> None:
 
 
 def _is_ready(db: sqlite3.Connection, url: str) -> bool:
-    application, version, tables = db.execute(
-        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)"
-        " FROM pragma_application_id, pragma_user_version"
-    ).fetchone()
+    application, version, tables = db.execute(sql.SQL["identity"]).fetchone()
     if application == APPLICATION_ID and version > SCHEMA_VERSION:
         raise SchemaTooNew(url=url, found=version, known=SCHEMA_VERSION)
     if application != APPLICATION_ID and (tables or application):
