@@ -186,20 +186,32 @@ for port in sys.argv[1:]:
 print(*(one.getsockname()[1] for one in held))' "$@"
 }
 
-# start_server PORT FLAG...: return when it answers, or fail when it has died or 30 seconds have passed.
+# start_server PORT UI-PORT FLAG...: return when it answers at `$port`; 0 stands for any free port.
 start_server() {
-  local address=127.0.0.1:$1 deadline=$((SECONDS + 30))
+  local free attempt
   server_log=$(mktemp)
-  launch "$venv/bin/temporal" server start-dev --ip 127.0.0.1 --port "$@" --log-level error \
-    --dynamic-config-value history.transferProcessorMaxPollRPS=2000 \
-    --search-attribute SojournAgent=Keyword --search-attribute SojournSession=Keyword \
-    >"$server_log" 2>&1
+  # The ports that the server takes for itself may be snatched before it has them: then it dies, and is tried again.
+  for attempt in 1 2 3; do
+    free=$(free_ports "$1" "$2" 2>&1) || die "$free"
+    port=${free% *} ui_port=${free#* }
+    launch "$venv/bin/temporal" server start-dev --ip 127.0.0.1 --port "$port" --ui-port "$ui_port" "${@:3}" \
+      --log-level error --dynamic-config-value history.transferProcessorMaxPollRPS=2000 \
+      --search-attribute SojournAgent=Keyword --search-attribute SojournSession=Keyword \
+      >"$server_log" 2>&1
+    ! await_health "127.0.0.1:$port" || return 0
+  done
+  server_failed "the Temporal dev server did not start, $attempt times"
+}
+
+# await_health ADDRESS: fail when the server has died.
+await_health() {
+  local deadline=$((SECONDS + 30))
   while ((SECONDS < deadline)); do
-    kill -0 "$child" 2>/dev/null || server_failed "the Temporal dev server could not start on $address"
-    "$venv/bin/temporal" operator cluster health --address "$address" >/dev/null 2>&1 && return
+    kill -0 "$child" 2>/dev/null || return 1
+    "$venv/bin/temporal" operator cluster health --address "$1" >/dev/null 2>&1 && return
     sleep 0.05
   done
-  server_failed "the Temporal dev server on $address gave no sign of health for 30 seconds"
+  server_failed "the Temporal dev server on $1 gave no sign of health for 30 seconds"
 }
 
 # server_failed MESSAGE
@@ -213,7 +225,7 @@ server_failed() {
 is_port() { [[ $1 =~ ^[0-9]{1,5}$ ]] && ((10#$1 > 0 && 10#$1 < 65536)); }
 
 serve() {
-  local port='' ui_port='' db='' free flags=()
+  local port='' ui_port='' db='' flags=()
   while (($#)); do
     [[ $1 =~ ^--(port|ui-port|db)$ ]] || die "unknown option $1 (see --help)" 2
     (($# > 1)) || die "$1 needs a value" 2
@@ -227,10 +239,8 @@ serve() {
   is_port "${port:-1}" || die "--port takes a number from 1 to 65535, not $port" 2
   is_port "${ui_port:-1}" || die "--ui-port takes a number from 1 to 65535, not $ui_port" 2
   prepare run
-  free=$(free_ports "${port:-0}" "${ui_port:-0}" 2>&1) || die "$free"
-  port=${free% *} ui_port=${free#* }
   [[ -z $db ]] || flags=(--db-filename "$db")
-  start_server "$port" --ui-port "$ui_port" ${flags[@]+"${flags[@]}"}
+  start_server "${port:-0}" "${ui_port:-0}" ${flags[@]+"${flags[@]}"}
   cat <<TEXT
 
 The Temporal dev server is ready; Ctrl-C stops it.
@@ -251,11 +261,10 @@ TEXT
 }
 
 demo() {
-  local port
+  local port ui_port
   (($# == 0)) || die "demo takes no arguments" 2
   prepare run
-  port=$(free_ports 0)
-  start_server "$port" --headless
+  start_server 0 0 --headless
   cd "$root"
   export TEMPORAL_ADDRESS=127.0.0.1:$port
   launch "$venv/bin/python" -m examples.clerk.demo

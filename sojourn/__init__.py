@@ -5,9 +5,10 @@ from __future__ import annotations
 from sojourn.agent import Agent
 from sojourn.app import App
 from sojourn.outcome import TurnResult, TurnStatus
+from sojourn.parked import ParkedSession
 from sojourn.plugins import Plugin
 from sojourn.residency import Residency
-from sojourn.runtime import ParkedSession, SessionRuntime
+from sojourn.runtime import SessionRuntime
 from sojourn.tools import ToolContext, tool
 
 __all__ = [

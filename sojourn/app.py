@@ -17,7 +17,7 @@ from sojourn.lease import LeaseTimings
 from sojourn.models import ModelSpec
 from sojourn.plugin_host import PluginHost
 from sojourn.plugins import Plugin
-from sojourn.ports import ModelProvider, Probe, SessionStore, SilentProbe
+from sojourn.ports import ModelProvider, OpenedModel, Probe, SessionStore, SilentProbe
 from sojourn.residency import Residency
 from sojourn.tools import AnyTool, FunctionSource, ToolSource
 
@@ -102,7 +102,7 @@ class App:
         from sojourn.adapters.open import opened_store  # noqa: PLC0415 - I/O stays lazy
 
         async with opened_store(store or self._own_store()) as opened:
-            providers: dict[str, ModelProvider] = {}
+            providers: dict[str, OpenedModel] = {}
 
             def provider(agent: Agent, spec: ModelSpec) -> ModelProvider:
                 if agent.provider is not None:
@@ -116,6 +116,8 @@ class App:
                 yield host
             finally:
                 host.residents.clear()
+                for opened_provider in providers.values():
+                    await opened_provider.aclose()
 
     def open(
         self, session_id: str, agent: str | None = None, *, store: str | SessionStore | None = None

@@ -109,11 +109,9 @@ class Draft:
         while entry is not None:
             yield entry
             for call in entry.message.tool_calls:
-                response = self._entry(tool_key(step, call.id))
-                if response is not None:
+                response = self._response(step, call) or (close and self._closing(step, call))
+                if response:
                     yield response
-                elif close:
-                    yield self._closing(step, call)
             step += 1
             entry = self._entry(model_key(step))
 
@@ -125,13 +123,23 @@ class Draft:
             self._decoded[effect_key] = Entry(Message.decode(effect.payload), effect.payload)
         return self._decoded[effect_key]
 
+    def _response(self, step: int, call: ToolCallPart) -> Entry | None:
+        """Return what came of a call: its own row, or the refusal that stands with the answer."""
+        refusal = self._effects[model_key(step)].facts.get("refused", {}).get(call.id)
+        if refusal is None:
+            return self._entry(tool_key(step, call.id))
+        return _made(tool_response(call.id, call.name, {"error": refusal}, CallStatus.FAILED))
+
     def _closing(self, step: int, call: ToolCallPart) -> Entry:
         effect = self._effects.get(tool_key(step, call.id))
         if effect is not None and effect.status is EffectStatus.STARTED:
-            message = unknown_response(call)
-        else:
-            message = tool_response(call.id, call.name, {"error": NEVER_RUN}, CallStatus.CANCELLED)
-        return Entry(message, message.encode())
+            return _made(unknown_response(call))
+        never = tool_response(call.id, call.name, {"error": NEVER_RUN}, CallStatus.CANCELLED)
+        return _made(never)
+
+
+def _made(message: Message) -> Entry:
+    return Entry(message, message.encode())
 
 
 def unknown_response(call: ToolCallPart) -> Message:

@@ -32,9 +32,11 @@ SojournError
 │   ├── TurnConflict
 │   ├── QueueFull            (retryable)
 │   ├── SessionContinuing    (retryable)
+│   ├── TooManyWaiters       (retryable)
 │   ├── SessionHeld
 │   ├── Diverged
-│   └── TurnFailed
+│   ├── TurnFailed
+│   └── TurnPending          (it goes on; nobody waits for it any more)
 ├── AssemblyError            a session that cannot be brought to life
 │   ├── MissingModel
 │   ├── MissingExtra
@@ -61,7 +63,8 @@ SojournError
 │   ├── ToolUnavailable
 │   └── ToolRetry            (raised by a tool: nothing happened, try again)
 ├── ServerUnavailable        no Temporal server at the address
-└── NoWorker                 a server, but nobody polls the task queue
+├── NoWorker                 a server, but nobody polls the task queue
+└── ShutdownTooSlow          a worker that would not end
 """
 
 from __future__ import annotations
@@ -299,6 +302,14 @@ class SessionContinuing(TurnError):
     session_id: str
 
 
+class TooManyWaiters(TurnError):
+    """Session {session_id!r} has {limit} callers waiting for outcomes already: ask again."""
+
+    retryable = True
+    session_id: str
+    limit: int
+
+
 class SessionHeld(TurnError):
     """Session {session_id!r} was held by {holder} for longer than {waited_seconds:.0f} s."""
 
@@ -319,6 +330,16 @@ class TurnFailed(TurnError):
     """Turn {turn_id!r} could not be committed: {reason}."""
 
     turn_id: str
+
+
+class TurnPending(TurnError):
+    """Turn {turn_id!r} of session {session_id!r} goes on after {seconds:g} s: send it again with
+    --turn-id to wait for it, or cancel it with `sojourn session cancel`.
+    """
+
+    session_id: str
+    turn_id: str
+    seconds: float
 
 
 class AssemblyError(SojournError):
@@ -484,3 +505,9 @@ class NoWorker(SojournError):
 
     retryable = True
     task_queue: str
+
+
+class ShutdownTooSlow(SojournError):
+    """The worker did not end within {seconds:g} s of being told to: its turns go on elsewhere."""
+
+    seconds: float

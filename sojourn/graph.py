@@ -89,6 +89,14 @@ class SessionGraph:
         active = {node.node_id for node in self.active_path()}
         return [node_id for node_id in self._nodes if node_id not in active]
 
+    def current_frame(self) -> list[Node]:
+        """Return the part of the active path that follows its newest frame node."""
+        path = self.active_path()
+        for index in range(len(path) - 1, -1, -1):
+            if path[index].kind == NodeKind.FRAME:
+                return path[index + 1 :]
+        return path
+
     def append(self, nodes: Iterable[Node]) -> None:
         """Add a chain that continues the leaf, and stand on its last node."""
         path = self.active_path()

@@ -46,8 +46,7 @@ class LeaseKeeper:
                 raise renewing.result()
             return working.result()
         finally:
-            await _stopped(renewing)
-            await _stopped(working)
+            await _stopped(working, renewing)
 
     async def _renew_until_lost(self) -> LeaseLost:
         while True:
@@ -62,9 +61,11 @@ class LeaseKeeper:
                 log.warning("session %s: renewal failed, will retry: %s", self._session_id, error)
 
 
-async def _stopped(task: asyncio.Task[Any]) -> None:
-    """Cancel `task` and wait until it has ended, however it ends."""
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()  # else asyncio complains that nobody looked
+async def _stopped(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel `tasks` and wait until they have ended, however they end."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # else asyncio complains that nobody looked

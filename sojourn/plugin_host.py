@@ -76,6 +76,11 @@ class PluginSessions:
         live = {plugin_id: part.entry for plugin_id, part in self._parts.items()}
         return plugin_state.fingerprint({**self._stored, **live})
 
+    @property
+    def stored_fingerprint(self) -> int:
+        """The fingerprint of what was last restored or captured; another one means dirty."""
+        return plugin_state.fingerprint(self._stored)
+
     def capture(self, previous: bytes | None = None) -> bytes:
         """Return every plugin's state, to be stored.
 

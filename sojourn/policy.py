@@ -33,6 +33,13 @@ class SessionPolicy(BaseModel):
         """Whether the policy names a model."""
         return self.model is not None and bool(self.model.id.strip())
 
+    def completed_by(self, persisted: SessionPolicy) -> SessionPolicy:
+        """Return this policy; if it names no model, with the agent and model of `persisted`."""
+        if self.is_configured:
+            return self
+        agent = persisted.agent or self.agent
+        return self.model_copy(update={"agent": agent, "model": persisted.model})
+
     def config(self) -> dict[str, Any]:
         """Return the part that is persisted with the session's head."""
         model = self.model.model_dump(exclude_none=True) if self.model else None

@@ -199,6 +199,14 @@ class ModelProvider(Protocol):
         ...
 
 
+class OpenedModel(ModelProvider, Protocol):
+    """A provider that was opened by its name, and holds connections."""
+
+    async def aclose(self) -> None:
+        """Let go of connections; closing twice is harmless."""
+        ...
+
+
 class Probe(Protocol):
     """Is told when named points of a turn are passed; must never change what happens.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sojourn import ids
 from sojourn.catalog import RestoreReport, ToolCatalog, ToolState
-from sojourn.commit import Commit, CommitReceipt
+from sojourn.commit import Commit, CommitReceipt, Snapshot
 from sojourn.environment import RuntimeEnvironment
 from sojourn.errors import ClaimedAlready, MissingModel, MissingPluginHost, StoreRequired
 from sojourn.graph import Node, NodeKind, SessionGraph
@@ -16,6 +15,7 @@ from sojourn.heal import Healed, heal, healed_messages
 from sojourn.lease import Claim, Lease, LeaseOwner
 from sojourn.messages import Message
 from sojourn.models import ModelSpec
+from sojourn.parked import ParkedSession, park_commit
 from sojourn.plugin_host import PluginSessions
 from sojourn.plugins import PluginContext
 from sojourn.policy import SessionPolicy
@@ -28,15 +28,6 @@ from sojourn.tools import FunctionSource
 log = logging.getLogger(__name__)
 
 PLUGIN_SOURCE = "plugins"
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedSession:
-    """A session at rest: enough to resume it, and nothing else in memory."""
-
-    session_id: str
-    policy: SessionPolicy
-    store: SessionStore
 
 
 class SessionRuntime:
@@ -72,6 +63,7 @@ class SessionRuntime:
         self.lease: Lease | None = None
         self._lease_owner = LeaseOwner.fresh()
         self._executor_id = ids.mint("exec")
+        self._has_claimed = False
         graph, mended = heal(state.graph)
         self.graph: SessionGraph = environment.residency.trim(graph)
         self.catalog = ToolCatalog(
@@ -79,7 +71,7 @@ class SessionRuntime:
         )
         self.restored = self._restore_catalog(state.tool_state)
         self.snapshots = SnapshotKeeper(state, self.catalog, plugins)
-        self._messages, answered = healed_messages(frame_of(self.graph.active_path()))
+        self._messages, answered = healed_messages(self.graph.current_frame())
         self.healed: tuple[Healed, ...] = (*mended, *answered)
         state.discard_snapshots()
 
@@ -113,9 +105,9 @@ class SessionRuntime:
         """
         if environment.residency is Residency.ACTIVE_PATH_ONLY and store is None:
             raise StoreRequired(operation="Residency.ACTIVE_PATH_ONLY")
-        effective = policy if policy.is_configured else state.policy
+        effective = policy.completed_by(state.policy)
         if not effective.is_configured:
-            raise MissingModel(agent=policy.agent or state.policy.agent or "?")
+            raise MissingModel(agent=effective.agent or "?")
         runtime = cls(environment, effective, state, store, plugins)
         plugins.emit("session_restored", {"session_id": runtime.session_id})
         return runtime
@@ -136,11 +128,15 @@ class SessionRuntime:
         """
         if environment.plugin_host is None:
             raise MissingPluginHost
-        context = PluginContext(session_id=state.session_id)
+        context = PluginContext(state.session_id, policy.completed_by(state.policy).agent)
         plugins = environment.plugin_host.build(context, state.plugin_state)
-        return cls.assemble(
-            environment=environment, policy=policy, state=state, store=store, plugins=plugins
-        )
+        try:
+            return cls.assemble(
+                environment=environment, policy=policy, state=state, store=store, plugins=plugins
+            )
+        except BaseException:
+            environment.plugin_host.unregister(state.session_id)
+            raise
 
     @classmethod
     async def resume(cls, parked: ParkedSession, environment: RuntimeEnvironment) -> SessionRuntime:
@@ -163,7 +159,7 @@ class SessionRuntime:
 
     @lease_owner.setter
     def lease_owner(self, owner: LeaseOwner) -> None:
-        if self.lease is not None and owner != self._lease_owner:
+        if self._has_claimed and owner != self._lease_owner:
             raise ClaimedAlready(session_id=self.session_id)
         self._lease_owner = owner
 
@@ -178,6 +174,7 @@ class SessionRuntime:
             self.session_id, self._lease_owner, self._executor_id, self.environment.timings.ttl
         )
         self.lease = await store.claim(wish)
+        self._has_claimed = True
         return self.lease
 
     async def park(self) -> ParkedSession:
@@ -193,8 +190,9 @@ class SessionRuntime:
         """
         store = self._require_store("park()")
         await self.environment.probe.reached("park.before", self.session_id)
-        if self.snapshots.is_dirty:
-            await self._flush(self.lease or await self.claim())
+        tools, plugins = self.snapshots.changed()
+        if tools or plugins:
+            await self._flush(store, tools, plugins)
         elif self.lease is not None:
             await store.release(self.lease)
         self.lease = None
@@ -227,11 +225,15 @@ class SessionRuntime:
     async def orphaned_node_ids(self) -> Sequence[str]:
         """Return stored nodes of this session that no live head reaches, in storage order.
 
+        What a damaged leaf has cut off is no orphan as long as this runtime stands on it.
+
         Raises:
             StoreRequired: there is no store.
         """
         store = self._require_store("orphaned_node_ids()")
-        return await store.orphaned_node_ids(self.session_id)
+        orphaned = await store.orphaned_node_ids(self.session_id)
+        ours = {node.node_id for node in self.graph.active_path()}
+        return [node_id for node_id in orphaned if node_id not in ours]
 
     def unregister_plugin_session(self) -> None:
         """Take the session off the plugin host's register; twice is harmless."""
@@ -264,25 +266,18 @@ class SessionRuntime:
             )
         return report
 
-    async def _flush(self, lease: Lease) -> None:
-        tools, plugins = self.snapshots.changed()
-        mark = ids.digest(f"{tools and tools.digest}/{plugins and plugins.digest}".encode())
-        await self.commit(
-            Commit(
-                session_id=self.session_id,
-                operation_id=f"park/{self.head_revision}/{mark}",
-                expected_head_revision=self.head_revision,
-                fencing_token=lease.fencing_token,
-                leaf=self.graph.leaf,
-                config=self.policy.config(),
-                tool_state=tools,
-                plugin_state=plugins,
-                is_turn=False,
-                release=True,
-            )
-        )
+    async def _flush(
+        self, store: SessionStore, tools: Snapshot | None, plugins: Snapshot | None
+    ) -> None:
+        lease = await self.claim()
+        commit = park_commit(self, lease.fencing_token, tools, plugins)
+        receipt = await self.commit(commit)
+        if receipt.replayed:  # its first answer was lost: the lease was given back before the claim
+            await store.release(lease)
 
     def _adopt(self, commit: Commit, receipt: CommitReceipt) -> None:
+        if receipt.head_revision <= self.head_revision:
+            return  # another attempt of the same operation came first
         now = self.environment.clock.now()
         nodes = [
             Node(new.node_id, new.parent_id, new.kind, new.body, commit.operation_id, now)
@@ -297,11 +292,3 @@ class SessionRuntime:
         if self.store is None:
             raise StoreRequired(operation=operation)
         return self.store
-
-
-def frame_of(path: Sequence[Node]) -> Sequence[Node]:
-    """Return the part of an active path that follows its newest frame node."""
-    for index in range(len(path) - 1, -1, -1):
-        if path[index].kind == NodeKind.FRAME:
-            return path[index + 1 :]
-    return path

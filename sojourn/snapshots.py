@@ -13,8 +13,8 @@ from sojourn.state import SessionState
 class SnapshotKeeper:
     """Tells what of a session's catalogue and plugins is not stored yet.
 
-    The catalogue is dirty when its generation moved; the plugins when their fingerprint did. A
-    body is encoded only when it is dirty.
+    The catalogue is dirty when its generation moved; the plugins when their fingerprint did and
+    their state differs. A body is encoded only then.
     """
 
     def __init__(self, state: SessionState, catalog: ToolCatalog, plugins: PluginSessions) -> None:
@@ -23,19 +23,11 @@ class SnapshotKeeper:
         self._tool_ref = state.tool_ref
         self._plugin_ref = state.plugin_ref
         self._plugin_body = state.plugin_state
-        self._plugin_mark = plugins.fingerprint if state.plugin_ref else None
-
-    @property
-    def is_dirty(self) -> bool:
-        """Whether something is not stored yet."""
-        return self._tools_dirty or self._plugins_dirty
+        self._plugin_mark = plugins.stored_fingerprint
 
     def changed(self) -> tuple[Snapshot | None, Snapshot | None]:
-        """Return the snapshots to commit, each None if the stored one still holds."""
-        return (
-            self._tool_snapshot() if self._tools_dirty else None,
-            self._plugin_snapshot() if self._plugins_dirty else None,
-        )
+        """Return the catalogue's and the plugins' snapshots, each None if the stored one holds."""
+        return self._tool_snapshot(), self._plugin_snapshot()
 
     def adopt(self, commit: Commit) -> None:
         """Remember what a commit has stored."""
@@ -44,21 +36,20 @@ class SnapshotKeeper:
         if commit.plugin_state is not None:
             self._plugin_ref = StateRef(commit.plugin_state.digest, commit.plugin_state.generation)
             self._plugin_body = commit.plugin_state.body
-            self._plugin_mark = self._plugins.fingerprint
+            self._plugin_mark = self._plugins.stored_fingerprint
 
-    @property
-    def _tools_dirty(self) -> bool:
-        return self._tool_ref is None or self._tool_ref.generation != self._catalog.generation
-
-    @property
-    def _plugins_dirty(self) -> bool:
-        return self._plugins.fingerprint != self._plugin_mark
-
-    def _tool_snapshot(self) -> Snapshot:
+    def _tool_snapshot(self) -> Snapshot | None:
+        stored = self._tool_ref.generation if self._tool_ref else 0
+        if stored == self._catalog.generation:
+            return None
         body = self._catalog.export().encode()
         return Snapshot(ids.digest(body), body, self._catalog.generation)
 
-    def _plugin_snapshot(self) -> Snapshot:
+    def _plugin_snapshot(self) -> Snapshot | None:
+        if self._plugins.fingerprint == self._plugin_mark:
+            return None
         body = self._plugins.capture(self._plugin_body)
-        generation = self._plugin_ref.generation + 1 if self._plugin_ref else 1
-        return Snapshot(ids.digest(body), body, generation)
+        digest, stored = ids.digest(body), self._plugin_ref
+        if stored is not None and stored.digest == digest:
+            return None  # a plugin could not be captured: it stays dirty, and is asked again
+        return Snapshot(digest, body, stored.generation + 1 if stored else 1)

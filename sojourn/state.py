@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sojourn.errors import GraphCorrupt
 from sojourn.graph import SessionGraph
 from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore
@@ -35,8 +36,20 @@ class SessionState:
 
     @classmethod
     def of(cls, read: SessionRead) -> SessionState:
-        """Make the state of a read."""
+        """Make the state of a read.
+
+        Raises:
+            GraphCorrupt: a snapshot that the head names is missing; without it the session would
+                silently start over with other tools and plugins.
+        """
         head = read.head
+        for ref, body in (
+            (head.tool_state, read.tool_state),
+            (head.plugin_state, read.plugin_state),
+        ):
+            if ref is not None and body is None:
+                reason = f"its snapshot {ref.digest} is missing"
+                raise GraphCorrupt(session_id=head.session_id, node_id=head.leaf, reason=reason)
         return cls(
             session_id=head.session_id,
             policy=SessionPolicy.from_config(head.config),

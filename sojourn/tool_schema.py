@@ -126,7 +126,7 @@ def _parameters(fn: Callable[..., Any], name: str) -> Mapping[str, inspect.Param
         raise _unfit(name, "it is a generator: return a list")
     try:
         parameters = inspect.signature(fn, eval_str=True).parameters
-    except (NameError, TypeError, ValueError) as error:
+    except (AttributeError, NameError, SyntaxError, TypeError, ValueError) as error:
         kind = type(error).__name__
         raise _unfit(name, f"its annotations cannot be read at run time ({kind})") from error
     for key, parameter in parameters.items():

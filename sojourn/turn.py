@@ -147,6 +147,11 @@ def failed(state: TurnState, fault: Fault) -> TurnState:
     return _closing(state, TurnStatus.FAILED).model_copy(update={"fault": fault})
 
 
+def limited(state: TurnState) -> TurnState:
+    """Feed back that the turn has used up what it may: it commits what it has."""
+    return _closing(state, TurnStatus.LIMIT) if is_cancellable(state) else state
+
+
 def committed(state: TurnState) -> TurnState:
     """Feed back that the commit is done."""
     return state.model_copy(update={"phase": TurnPhase.DONE})

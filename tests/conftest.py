@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from tests.support.running import WORKER_DEFAULTS
 from tests.support.server import DevServer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a whole run replay every workflow at every task: `--max-cached-workflows=0`."""
+    parser.addoption("--max-cached-workflows", type=int, default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand the option to the workers."""
+    cached = config.getoption("--max-cached-workflows")
+    if cached is not None:
+        WORKER_DEFAULTS["max_cached_workflows"] = cached
 
 
 @pytest.fixture(scope="session")

@@ -229,7 +229,7 @@ def test_the_demo_leaves_no_process_however_it_ends(checkout: Checkout, ending: 
     with started(checkout, "demo") as run:
         run.read_until("demo (runs)")
         if ending == "by a signal":
-            run.process.send_signal(signal.SIGINT)
+            run.process.send_signal(signal.SIGTERM)
 
         assert run.is_gone()
-        assert run.process.wait() == (130 if ending == "by a signal" else 0)
+        assert run.process.wait() == (143 if ending == "by a signal" else 0)

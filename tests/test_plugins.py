@@ -307,11 +307,31 @@ def test_the_fingerprint_moves_with_ids_versions_and_revisions_only() -> None:
     assert build().fingerprint == 0
 
 
+def test_what_is_restored_or_captured_is_clean() -> None:
+    """The entries of plugins that are not installed make a session no dirtier."""
+    notes = Notes()
+    built = build(notes, snapshot=build_and_add(Notes("diary"), "milk"))
+    assert built.fingerprint != built.stored_fingerprint
+    body = built.capture()
+    assert built.fingerprint == built.stored_fingerprint
+    again = build(notes, snapshot=body)
+    assert again.fingerprint == again.stored_fingerprint
+    notes.last.add("eggs")
+    assert again.fingerprint != again.stored_fingerprint
+
+
+def test_a_failing_snapshot_leaves_the_session_dirty() -> None:
+    """The next capture tries again."""
+    previous = b'{"broken":{"version":"0","revision":3}}'
+    built = build(Broken("snapshot"), snapshot=previous)
+    built.capture()
+    assert built.fingerprint != built.stored_fingerprint
+
+
 def test_a_new_version_is_dirty_after_a_restore() -> None:
     """State of an older version is stored anew."""
-    old = build(Notes(version="1"))
-    new = build(Notes(version="2"), snapshot=old.capture())
-    assert new.fingerprint != old.fingerprint
+    new = build(Notes(version="2"), snapshot=build(Notes(version="1")).capture())
+    assert new.fingerprint != new.stored_fingerprint
 
 
 def test_equal_states_have_equal_bytes() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
@@ -11,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from sojourn import errors
-from sojourn.errors import SojournError
+from sojourn.errors import SojournError, StoreError
 
 S = TypeVar("S")
 A = TypeVar("A")
@@ -29,28 +30,39 @@ def translated(
 
     @functools.wraps(run)
     async def guarded(self: S, request: A) -> T:
-        try:
+        with translating():
             return await run(self, request)
-        except SojournError as error:
-            raise to_failure(error) from None
-        except (ApplicationError, CancelledError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, its text must not pass
-            place = _place(error)
-            activity.logger.error("unexpected %s at %s", type(error).__name__, place)
-            line = f"unexpected {type(error).__name__} at {place}"
-            raise ApplicationError(line, type=type(error).__name__) from None
 
     return guarded
 
 
-def to_failure(error: SojournError) -> ApplicationError:
+@contextmanager
+def translating(*, is_last: bool = False) -> Iterator[None]:
+    """Do to a block what `translated` does; of the last attempt no failure is retried.
+
+    The store's failures are: they say nothing of the work itself.
+    """
+    try:
+        yield
+    except SojournError as error:
+        is_final = is_last and not isinstance(error, StoreError)
+        raise to_failure(error, is_final=is_final) from None
+    except (ApplicationError, CancelledError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, its text must not pass
+        name, place = type(error).__name__, _place(error)
+        activity.logger.error("unexpected %s at %s", name, place)
+        line = f"unexpected {name} at {place}"
+        raise ApplicationError(line, type=name, non_retryable=is_last) from None
+
+
+def to_failure(error: SojournError, *, is_final: bool = False) -> ApplicationError:
     """Return the failure that stands for `error` in Temporal."""
     return ApplicationError(
         str(error),
         _plain(error.facts),
         type=type(error).__name__,
-        non_retryable=not error.retryable,
+        non_retryable=is_final or not error.retryable,
         next_retry_delay=_delay(error),
     )
 

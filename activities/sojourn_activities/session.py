@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from temporalio import activity
 
+from sojourn.agent import Agent
+from sojourn.errors import ModelUnavailable
 from sojourn.host import SessionHost
 from sojourn.outcome import TurnOutcome
 from sojourn.requests import (
@@ -20,7 +23,7 @@ from sojourn.requests import (
 )
 from sojourn.turn import StepAnswer
 from sojourn.turns import begin_turn, call_tool, commit_turn, park_session, step_turn
-from sojourn_activities.failures import translated
+from sojourn_activities.failures import translated, translating
 from sojourn_activities.heartbeat import beating
 
 
@@ -43,9 +46,16 @@ class SessionActivities:
     @activity.defn(name="turn.step")
     @translated
     async def step(self, request: StepTurn) -> StepAnswer:
-        """See `sojourn.turns.step_turn`."""
+        """See `sojourn.turns.step_turn`: the agent says how often and how long its model is asked.
+
+        What a lost worker costs comes on top of that.
+        """
+        host = await self._host()
+        agent = host.app.agent(request.turn.agent)
+        is_last = activity.info().attempt >= agent.model_attempts
         async with beating():
-            return await step_turn(await self._host(), request)
+            with translating(is_last=is_last):
+                return await _in_time(host, request, agent)
 
     @activity.defn(name="tool.call")
     @translated
@@ -67,3 +77,12 @@ class SessionActivities:
     async def park(self, request: ParkSession) -> Parked:
         """See `sojourn.turns.park_session`."""
         return await park_session(await self._host(), request)
+
+
+async def _in_time(host: SessionHost, request: StepTurn, agent: Agent) -> StepAnswer:
+    try:
+        async with asyncio.timeout(agent.model_timeout.total_seconds()):
+            return await step_turn(host, request)
+    except TimeoutError:
+        model = agent.spec.id if agent.spec else ""
+        raise ModelUnavailable(model=model, reason="no answer in time") from None

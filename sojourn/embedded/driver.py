@@ -132,6 +132,8 @@ async def _retried(ask: Callable[[], Awaitable[T]], limits: TurnLimits) -> T:
 async def _or_cancelled(
     work: Callable[[], Awaitable[TurnState]], state: TurnState, control: TurnControl
 ) -> TurnState:
+    if control.cancel.is_set():
+        return machine.cancelled(state)  # before anything is begun
     working = asyncio.ensure_future(work())
     asked = asyncio.create_task(control.cancel.wait())
     try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sojourn import ids
 from sojourn.embedded.driver import TurnControl, drive
-from sojourn.errors import LeaseHeld, UnknownCall, UnknownTurn
+from sojourn.errors import LeaseHeld, TurnConflict, UnknownCall, UnknownTurn
+from sojourn.events import SessionEvent, follow, follow_turn
 from sojourn.host import SessionHost
 from sojourn.inputs import checked_text
 from sojourn.keeper import LeaseKeeper
@@ -27,10 +29,19 @@ if TYPE_CHECKING:
 class EmbeddedTurn:
     """A turn that was submitted: its id, and how to wait for it or cancel it."""
 
-    def __init__(self, turn_id: str, control: TurnControl, task: asyncio.Task[TurnResult]) -> None:
+    def __init__(
+        self,
+        turn_id: str,
+        text: str,
+        control: TurnControl,
+        task: asyncio.Task[TurnResult],
+        follow: Callable[[asyncio.Future[TurnResult], str | None], AsyncIterator[SessionEvent]],
+    ) -> None:
         self.id = turn_id
+        self.text = text
         self.control = control
         self._task = task
+        self._follow = follow
 
     async def result(self) -> TurnResult:
         """Wait for the turn's end.
@@ -44,6 +55,10 @@ class EmbeddedTurn:
         """Cancel the turn, and tell whether that won over its commit."""
         self.control.cancel.set()
         return (await self.result()).status == "cancelled"
+
+    def events(self, after: str | None = None) -> AsyncIterator[SessionEvent]:
+        """Yield what happens in the turn, and end with it; see `sojourn.events.follow_turn`."""
+        return self._follow(self._task, after)
 
 
 class EmbeddedSession:
@@ -72,16 +87,24 @@ class EmbeddedSession:
         return await turn.result()
 
     async def submit(self, text: str, turn_id: str | None = None) -> EmbeddedTurn:
-        """Queue a message and return its turn at once.
+        """Queue a message and return its turn at once; the id of an open turn joins that turn.
 
         Raises:
             EmptyText, TextTooLarge, InvalidId: as `send`.
+            TurnConflict: the turn is open with other text.
         """
         checked_text(text)
         turn_id = ids.checked("turn", turn_id) if turn_id is not None else ids.mint("turn")
+        known = self._turns.get(turn_id)
+        if known is not None and known.text != text:
+            raise TurnConflict(session_id=self.session_id, turn_id=turn_id)
+        return known or self._start(turn_id, text)
+
+    def _start(self, turn_id: str, text: str) -> EmbeddedTurn:
         control = TurnControl()
         task = asyncio.create_task(self._run(turn_id, text, control))
-        turn = EmbeddedTurn(turn_id, control, task)
+        follow = partial(follow_turn, self._host.store, self.session_id, turn_id)
+        turn = EmbeddedTurn(turn_id, text, control, task, follow)
         self._turns[turn_id] = turn
         task.add_done_callback(lambda _: self._turns.pop(turn_id, None))
         return turn
@@ -138,6 +161,20 @@ class EmbeddedSession:
         ids.checked("session", new_session_id)
         await self._host.store.fork(self.session_id, at, new_session_id)
         return new_session_id
+
+    def events(self, after: str | None = None) -> AsyncIterator[SessionEvent]:
+        """Yield what happens in the session from now on; see `sojourn.events.follow`.
+
+        Args:
+            after: an event's cursor, to go on after it.
+        """
+        # Turns run in order: the first of those that are open is the one that runs.
+        return follow(
+            self._host.store,
+            self.session_id,
+            after,
+            open_turn=lambda: next(iter(self._turns), None),
+        )
 
     async def park(self) -> None:
         """Wait for the open turns, give the lease back and drop the session from memory."""

@@ -43,6 +43,10 @@ class _Call:
             turn_id=turn.turn_id,
             call_id=self.request.call_id,
             attempt=self.request.attempt,
+            # Some models use a call id again in a later step of the same turn.
+            idempotency_key="/".join(
+                (turn.session_id, turn.turn_id, str(self.request.step), self.request.call_id)
+            ),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sojourn.commit import Commit, CommitReceipt
 from sojourn.draft import Draft
-from sojourn.errors import LeaseLost, UnknownTurn
+from sojourn.errors import LeaseLost, SojournError, UnknownTurn
 from sojourn.host import SessionHost
 from sojourn.lease import check_fence
 from sojourn.messages import Message
@@ -26,7 +26,7 @@ async def commit_turn(host: SessionHost, request: CommitTurnRequest) -> TurnOutc
     receipt = await host.store.receipt(turn.session_id, turn.turn_id)
     if receipt is None:
         await host.app.probe.reached("commit.before", turn.session_id)
-        receipt = await _commit(host, request)
+        receipt = await _committed_once(host, request)
         await host.app.probe.reached("commit.after", turn.session_id)
     return TurnOutcome.of(receipt)
 
@@ -54,6 +54,17 @@ async def answer_text(host: SessionHost, session_id: str, outcome: TurnOutcome) 
     node = kept.runtime.graph.find(outcome.answer_node) if kept else None
     node = node or await host.store.node(session_id, outcome.answer_node)
     return Message.decode(node.body).text if node else ""
+
+
+async def _committed_once(host: SessionHost, request: CommitTurnRequest) -> CommitReceipt:
+    try:
+        return await _commit(host, request)
+    except SojournError:
+        # Another attempt may have come first: then its journal is gone and the head has moved.
+        receipt = await host.store.receipt(request.turn.session_id, request.turn.turn_id)
+        if receipt is None:
+            raise
+        return receipt
 
 
 async def _commit(host: SessionHost, request: CommitTurnRequest) -> CommitReceipt:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from sojourn import ids
+from sojourn.draft import Draft
 from sojourn.errors import ToolFailure
 from sojourn.host import SessionHost
-from sojourn.journal import EffectKind, EffectRef, EffectStatus, Outcome, model_key, tool_key
+from sojourn.journal import EffectKind, EffectRef, EffectStatus, Outcome, model_key
 from sojourn.keeper import LeaseKeeper
-from sojourn.messages import CallStatus, Message, ToolCallPart, tool_response
+from sojourn.messages import Message, ToolCallPart
 from sojourn.models import FinishReason, ModelAnswer, ModelRequest
 from sojourn.requests import StepTurn, TurnRef
-from sojourn.residents import Resident
 from sojourn.runtime import SessionRuntime
 from sojourn.turn import StepAnswer, ToolCallRef
 
@@ -30,13 +30,16 @@ async def step_turn(host: SessionHost, request: StepTurn) -> StepAnswer:
     if recorded is not None and recorded.is_final:
         return StepAnswer.model_validate(recorded.facts["answer"])
     keeper = LeaseKeeper(host.store, turn.session_id, turn.fencing_token, host.app.timings)
-    answer = await keeper.run(_ask(host, resident, turn))
-    return await _record(host, resident, request, answer)
+    answer = await keeper.run(_ask(host, resident.runtime, draft, turn))
+    effect = await host.store.record_effect(_ref(turn, key), _outcome(resident.runtime, answer))
+    draft.note(effect)
+    await host.app.probe.reached("model.recorded", turn.session_id)
+    return StepAnswer.model_validate(effect.facts["answer"])
 
 
-async def _ask(host: SessionHost, resident: Resident, turn: TurnRef) -> ModelAnswer:
-    runtime = resident.runtime
-    draft = resident.draft_of(turn.turn_id)
+async def _ask(
+    host: SessionHost, runtime: SessionRuntime, draft: Draft, turn: TurnRef
+) -> ModelAnswer:
     request = ModelRequest(
         model=runtime.model,
         instructions=runtime.instructions(),
@@ -49,13 +52,10 @@ async def _ask(host: SessionHost, resident: Resident, turn: TurnRef) -> ModelAns
     return await host.provider(runtime).complete(request)
 
 
-async def _record(
-    host: SessionHost, resident: Resident, request: StepTurn, answer: ModelAnswer
-) -> StepAnswer:
-    turn, runtime, message = request.turn, resident.runtime, with_unique_calls(answer.message)
+def _outcome(runtime: SessionRuntime, answer: ModelAnswer) -> Outcome:
+    """Return what to record of an answer: whole in one row, with what is refused of it."""
+    message = with_unique_calls(answer.message)
     calls, refused = _resolve(runtime, message)
-    for call, failure in refused:
-        await _record_refusal(host, request, call, failure)
     payload = message.encode()
     finish = FinishReason.TOOL_CALLS if message.tool_calls else answer.finish_reason
     said = StepAnswer(finish=finish, calls=calls, digest=ids.digest(payload))
@@ -63,32 +63,22 @@ async def _record(
         "answer": said.model_dump(mode="json"),
         "model": answer.model or runtime.model.id,
         "usage": answer.usage.model_dump(exclude_defaults=True),
+        "refused": refused,
     }
-    outcome = Outcome(EffectKind.MODEL, EffectStatus.DONE, payload, facts)
-    effect = await host.store.record_effect(_ref(turn, model_key(request.step)), outcome)
-    resident.draft_of(turn.turn_id).note(effect)
-    await host.app.probe.reached("model.recorded", turn.session_id)
-    return StepAnswer.model_validate(effect.facts["answer"])
-
-
-async def _record_refusal(
-    host: SessionHost, request: StepTurn, call: ToolCallPart, failure: ToolFailure
-) -> None:
-    response = tool_response(call.id, call.name, {"error": str(failure)}, CallStatus.FAILED)
-    outcome = Outcome(EffectKind.TOOL, EffectStatus.FAILED, response.encode())
-    await host.store.record_effect(_ref(request.turn, tool_key(request.step, call.id)), outcome)
+    return Outcome(EffectKind.MODEL, EffectStatus.DONE, payload, facts)
 
 
 def _resolve(
     runtime: SessionRuntime, message: Message
-) -> tuple[tuple[ToolCallRef, ...], list[tuple[ToolCallPart, ToolFailure]]]:
+) -> tuple[tuple[ToolCallRef, ...], dict[str, str]]:
+    """Return the calls that can be run, and why each of the others cannot."""
     calls: list[ToolCallRef] = []
-    refused: list[tuple[ToolCallPart, ToolFailure]] = []
+    refused: dict[str, str] = {}
     for call in message.tool_calls:
         try:
             calls.append(_call_ref(runtime, call))
         except ToolFailure as failure:
-            refused.append((call, failure))
+            refused[call.id] = str(failure)
     return tuple(calls), refused
 
 

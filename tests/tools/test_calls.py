@@ -85,6 +85,16 @@ async def test_arguments_arrive_as_the_annotated_types() -> None:
     assert seen == [date(2026, 5, 4), Address(street="Main"), (7,)]
 
 
+async def test_a_default_is_the_functions_own() -> None:
+    """What the model leaves out is not passed, so that no copy of a default is either."""
+    unset: list[int] = []
+
+    def fill(values: list[int] = unset) -> bool:
+        return values is unset
+
+    assert await tool(fill).run({}, CONTEXT) is True
+
+
 async def test_a_parameter_of_the_context_type_is_injected() -> None:
     """It need not be asked for by a certain name, and a model cannot fill it."""
 
@@ -262,7 +272,7 @@ async def test_what_a_tool_raises_is_named_but_not_quoted(
     assert len(error.detail) == 2_000
 
 
-class Mute(Exception):  # noqa: N818 - the case under test is its broken __str__
+class Mute(Exception):
     """An exception without a text."""
 
     @override
@@ -326,7 +336,7 @@ async def test_a_call_that_is_closed_is_closed() -> None:
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    call = hang.call({}, CONTEXT)
+    call = hang.run({}, CONTEXT)
     call.send(None)
     call.close()
 

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from sojourn_worker.client import ClientSession, ClientTurn, SessionClient
-from sojourn_worker.plugin import SojournPlugin
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sojourn_worker.client import ClientSession, ClientTurn, SessionClient
+    from sojourn_worker.plugin import SojournPlugin
 
 __all__ = ["ClientSession", "ClientTurn", "SessionClient", "SojournPlugin"]
+
+# Imported when they are asked for: importing Temporal takes longer than `sojourn --help` may.
+_HOMES = {
+    "ClientSession": "sojourn_worker.client",
+    "ClientTurn": "sojourn_worker.client",
+    "SessionClient": "sojourn_worker.client",
+    "SojournPlugin": "sojourn_worker.plugin",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(_HOMES[name]), name)

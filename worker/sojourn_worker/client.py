@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -9,7 +12,8 @@ from temporalio.client import Client
 from sojourn import ids
 from sojourn.agent import Agent
 from sojourn.app import App
-from sojourn.errors import UnknownTurn
+from sojourn.errors import SojournError, UnknownTurn
+from sojourn.events import SessionEvent, follow, follow_turn
 from sojourn.inputs import checked_text
 from sojourn.outcome import TurnOutcome, TurnResult
 from sojourn.ports import SessionStore
@@ -22,7 +26,6 @@ from sojourn_worker.updates import Updates
 from sojourn_workflows import options
 from sojourn_workflows.contract import (
     CANCEL,
-    OUTCOME,
     CancelReply,
     Decision,
     SessionConfig,
@@ -32,6 +35,7 @@ from sojourn_workflows.contract import (
 )
 
 DEFAULT_IDLE = timedelta(seconds=10)
+DEFAULT_HELD = timedelta(seconds=60)
 
 
 class SessionClient:
@@ -43,6 +47,9 @@ class SessionClient:
         store: where to read texts from. By default the store of the client's `SojournPlugin`;
             without one, reads go through a worker.
         idle: how long a session stays open without a message before it parks; zero is for ever.
+        held: how long a message waits for a session that another owner holds.
+        continue_after_events: the length of history after which a session moves to a fresh run,
+            or zero for the default.
     """
 
     def __init__(
@@ -52,13 +59,20 @@ class SessionClient:
         task_queue: str = options.TASK_QUEUE,
         store: str | SessionStore | None = None,
         idle: timedelta = DEFAULT_IDLE,
+        held: timedelta = DEFAULT_HELD,
+        continue_after_events: int = 0,
     ) -> None:
         config = client.config(active_config=True)
         config["data_converter"] = with_pydantic(config["data_converter"])
         plugins, config["plugins"] = config["plugins"], []
         self._client = Client(**config)
         self._updates = Updates(self._client, task_queue)
-        self._idle = idle
+        self._bounds = SessionConfig(
+            session_id="",
+            idle_seconds=idle.total_seconds(),
+            held_seconds=held.total_seconds(),
+            continue_after_events=continue_after_events,
+        )
         self._keeper = _keeper(store)
         shared = next((p.keeper for p in plugins if isinstance(p, SojournPlugin)), None)
         keeper = self._keeper or shared
@@ -72,11 +86,8 @@ class SessionClient:
         Raises:
             InvalidId: `session_id` cannot be an id.
         """
-        config = SessionConfig(
-            session_id=ids.checked("session", session_id),
-            agent=agent or "",
-            idle_seconds=self._idle.total_seconds(),
-        )
+        names = {"session_id": ids.checked("session", session_id), "agent": agent or ""}
+        config = self._bounds.model_copy(update=names)
         return ClientSession(config, self._updates, self._reader)
 
     async def close(self) -> None:
@@ -106,6 +117,26 @@ class ClientTurn:
     async def cancel(self) -> bool:
         """Cancel the turn, and tell whether that won over its commit."""
         return await self._session.cancel(self.id)
+
+    async def events(self, after: str | None = None) -> AsyncIterator[SessionEvent]:
+        """Yield what happens in the turn, and end with it; see `sojourn.events.follow_turn`.
+
+        Raises:
+            InvalidInput: the client has no store.
+        """
+        store = await self._session.store()
+        ended = asyncio.create_task(self._settled())
+        try:
+            async for event in follow_turn(store, self._session.session_id, self.id, ended, after):
+                yield event
+        finally:
+            ended.cancel()
+            await asyncio.wait({ended})
+
+    async def _settled(self) -> None:
+        """Wait for the turn's end; `result` tells what came of it."""
+        with suppress(SojournError):
+            self._outcome = self._outcome or await self._session.outcome(self.id)
 
 
 class ClientSession:
@@ -188,6 +219,26 @@ class ClientSession:
         await self._reader.fork(self.session_id, new_session_id, at)
         return new_session_id
 
+    async def events(self, after: str | None = None) -> AsyncIterator[SessionEvent]:
+        """Yield what happens in the session from now on; see `sojourn.events.follow`.
+
+        Args:
+            after: an event's cursor, to go on after it.
+
+        Raises:
+            InvalidInput: the client has no store.
+        """
+        async for event in follow(await self.store(), self.session_id, after):
+            yield event
+
+    async def store(self) -> SessionStore:
+        """Return the store that this client reads.
+
+        Raises:
+            InvalidInput: the client has none.
+        """
+        return await self._reader.store()
+
     async def park(self) -> None:
         """Let the queued turns end, then end the workflow; the next message starts it again."""
         await self._updates.park(self.workflow_id)
@@ -197,13 +248,14 @@ class ClientSession:
         return await self._updates.status(self.workflow_id) or SessionStatus()
 
     async def outcome(self, turn_id: str) -> TurnOutcome:
-        """Wait for a turn's outcome, which has no text.
+        """Wait for a turn's outcome, which has no text; one that ended long ago is in the store.
 
         Raises:
             UnknownTurn: the session knows no such turn.
         """
-        name = TurnName(turn_id=turn_id)
-        outcome = await self._updates.call(self.workflow_id, OUTCOME, name, TurnOutcome)
+        outcome = await self._updates.outcome(self.workflow_id, turn_id)
+        if outcome is None:
+            outcome = await self._reader.outcome(self.session_id, turn_id)
         if outcome is None:
             raise UnknownTurn(session_id=self.session_id, turn_id=turn_id)
         return outcome

@@ -14,6 +14,7 @@ from sojourn.compact import Compact
 from sojourn.errors import InvalidInput
 from sojourn.host import SessionHost
 from sojourn.outcome import TurnOutcome
+from sojourn.ports import SessionStore
 from sojourn.turns import answer_text
 from sojourn.view import SessionView, view_session
 from sojourn_activities.failures import translated
@@ -22,10 +23,11 @@ READ_TIMEOUT = timedelta(seconds=30)
 
 
 class ReadRequest(Compact):
-    """Ask for a turn's text, or for the whole view of a session."""
+    """Ask for a turn's text (`outcome`), its outcome (`turn_id`), or the session's whole view."""
 
     session_id: str
     outcome: TurnOutcome | None = None
+    turn_id: str = ""
 
 
 class ReadReply(Compact):
@@ -33,6 +35,7 @@ class ReadReply(Compact):
 
     text: str = ""
     view: SessionView | None = None
+    outcome: TurnOutcome | None = None
 
 
 class ReadActivities:
@@ -48,15 +51,26 @@ class ReadActivities:
     @activity.defn(name="session.read")
     @translated
     async def read(self, request: ReadRequest) -> ReadReply:
-        """Read one text, or one session."""
+        """Read one text, one outcome, or one session."""
         host = await self._host()
-        if request.outcome is None:
-            return ReadReply(view=await view_session(host.store, request.session_id))
-        return ReadReply(text=await answer_text(host, request.session_id, request.outcome))
+        if request.outcome is not None:
+            return ReadReply(text=await answer_text(host, request.session_id, request.outcome))
+        if request.turn_id:
+            return ReadReply(outcome=await _outcome(host, request.session_id, request.turn_id))
+        return ReadReply(view=await view_session(host.store, request.session_id))
+
+
+async def _outcome(host: SessionHost, session_id: str, turn_id: str) -> TurnOutcome | None:
+    receipt = await host.store.receipt(session_id, turn_id)
+    return TurnOutcome.of(receipt) if receipt else None
 
 
 class SessionReader(Protocol):
     """How a client reads what histories do not hold."""
+
+    async def outcome(self, session_id: str, turn_id: str) -> TurnOutcome | None:
+        """Return how a turn ended, however long ago; None if it has not."""
+        ...
 
     async def text(self, session_id: str, outcome: TurnOutcome) -> str:
         """Return the text of a turn's answer."""
@@ -70,12 +84,20 @@ class SessionReader(Protocol):
         """Make a session that stands on a node of another."""
         ...
 
+    async def store(self) -> SessionStore:
+        """Return the store, to watch it."""
+        ...
+
 
 class StoreReader:
     """Reads straight from the store."""
 
     def __init__(self, host: Callable[[], Awaitable[SessionHost]]) -> None:
         self._host = host
+
+    async def outcome(self, session_id: str, turn_id: str) -> TurnOutcome | None:
+        """Return how a turn ended, by its receipt."""
+        return await _outcome(await self._host(), session_id, turn_id)
 
     async def text(self, session_id: str, outcome: TurnOutcome) -> str:
         """Return the text of a turn's answer."""
@@ -91,6 +113,10 @@ class StoreReader:
         at = at or (await view_session(store, session_id)).leaf or ""
         await store.fork(session_id, at, ids.checked("session", new_session_id))
 
+    async def store(self) -> SessionStore:
+        """Return the store."""
+        return (await self._host()).store
+
 
 class WorkerReader:
     """Reads through an activity of its own, on any worker that has the app."""
@@ -98,6 +124,10 @@ class WorkerReader:
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
         self._task_queue = task_queue
+
+    async def outcome(self, session_id: str, turn_id: str) -> TurnOutcome | None:
+        """Return how a turn ended, by its receipt."""
+        return (await self._read(ReadRequest(session_id=session_id, turn_id=turn_id))).outcome
 
     async def text(self, session_id: str, outcome: TurnOutcome) -> str:
         """Return the text of a turn's answer."""
@@ -120,6 +150,14 @@ class WorkerReader:
         """
         del session_id, new_session_id, at
         raise InvalidInput(reason="a fork needs the store: SessionClient(client, store=...)")
+
+    async def store(self) -> SessionStore:
+        """Refuse: there is none here.
+
+        Raises:
+            InvalidInput: always.
+        """
+        raise InvalidInput(reason="events need the store: SessionClient(client, store=...)")
 
     async def _read(self, request: ReadRequest) -> ReadReply:
         reply: ReadReply = await self._client.execute_activity(

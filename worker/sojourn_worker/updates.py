@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
     WorkflowFailureError,
     WorkflowUpdateFailedError,
+    WorkflowUpdateStage,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
@@ -27,14 +26,18 @@ from sojourn.errors import (
     ServerUnavailable,
     SessionContinuing,
     SojournError,
+    TooManyWaiters,
     TurnConflict,
     UnknownCall,
+    UnknownTurn,
 )
 from sojourn.outcome import TurnOutcome
 from sojourn_activities.failures import from_failure
+from sojourn_worker.pollers import poller_identities
 from sojourn_workflows import options
 from sojourn_workflows.contract import (
     DECIDE,
+    OUTCOME,
     PARK,
     SUBMIT,
     Decision,
@@ -43,6 +46,7 @@ from sojourn_workflows.contract import (
     SessionStatus,
     Submitted,
     SubmitTurn,
+    TurnName,
 )
 from sojourn_workflows.session import SessionWorkflow
 
@@ -50,6 +54,8 @@ T = TypeVar("T")
 
 # Meeting a run that ends or continues: try again, for about ten seconds in all.
 RETRY_DELAYS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 4.0)
+# Waiting for an outcome when the server lets nobody else wait: ask again, for as long as it takes.
+BUSY_DELAYS = (0.1, 0.2, 0.4, 0.8)
 # How long to wait before asking whether there is any worker at all.
 PATIENCE = timedelta(seconds=5)
 
@@ -91,6 +97,22 @@ class Updates:
                 return None
             raise self._unavailable(error) from error
 
+    async def outcome(self, workflow_id: str, turn_id: str) -> TurnOutcome | None:
+        """Wait for a turn's end; None if no open run knows the turn.
+
+        Raises:
+            SojournError: the turn was refused.
+        """
+        name = TurnName(turn_id=turn_id)
+        for delay in itertools.chain(BUSY_DELAYS, itertools.repeat(BUSY_DELAYS[-1])):
+            try:
+                return await self.call(workflow_id, OUTCOME, name, TurnOutcome)
+            except UnknownTurn:
+                return None
+            except TooManyWaiters:
+                await asyncio.sleep(delay)
+        raise AssertionError
+
     async def decide(self, workflow_id: str, session_id: str, decision: Decision) -> None:
         """Answer a call that waits for approval.
 
@@ -104,8 +126,17 @@ class Updates:
         """Ask the session to park, and wait until its run has ended."""
         handle = self._client.get_workflow_handle(workflow_id)
         try:
-            await self._attended(handle.execute_update(PARK, Done(), result_type=Done))
-            await handle.result()
+            asked = await self._attended(
+                handle.start_update(
+                    PARK,
+                    Done(),
+                    wait_for_stage=WorkflowUpdateStage.COMPLETED,
+                    result_type=Done,
+                )
+            )
+            # Another message may start the next run meanwhile: that one is not waited for.
+            run = self._client.get_workflow_handle(workflow_id, run_id=asked.workflow_run_id)
+            await run.result(follow_runs=False)
         except WorkflowFailureError:
             return  # it ended, which is what was asked
         except RPCError as error:
@@ -167,16 +198,10 @@ class Updates:
             await asyncio.wait({task})
 
     async def _has_worker(self) -> bool:
-        request = DescribeTaskQueueRequest(
-            namespace=self._client.namespace,
-            task_queue=TaskQueue(name=self._task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
         try:
-            reply = await self._client.workflow_service.describe_task_queue(request)
+            return bool(await poller_identities(self._client, self._task_queue))
         except RPCError as error:
             raise self._unavailable(error) from error
-        return bool(reply.pollers)
 
     def _unavailable(self, error: RPCError) -> SojournError:
         address = self._client.service_client.config.target_host

@@ -26,10 +26,15 @@ MAX_QUEUED_TURNS = 64
 MAX_WAITING_UPDATES = 6
 # Beyond this a cold worker's replay is felt (0.1 s at 100 events, 0.3 s at 1,000).
 CONTINUE_AFTER_EVENTS = 500
+# Beyond so many times of that, a run takes no new message before it has continued as new.
+OVERGROWN = 2
+# The server ends a run at 51,200 events, and fails a workflow task with 2,000 open activities.
+MAX_TURN_EVENTS = 40_000
+MAX_PARALLEL_CALLS = 500
 
-# Attempts that a worker's death may cost a tool, beyond the tool's own policy.
+# Attempts that workers' deaths may cost, beyond what the model or the tool may cost itself.
 INFRASTRUCTURE_ATTEMPTS = 3
-TOOL_GRACE = timedelta(seconds=5)
+GRACE = timedelta(seconds=5)
 
 # Domain errors and plain bugs end a workflow; they never leave it running for ever. The next
 # message starts a fresh run from the store. Non-determinism is not among them: it heals by a
@@ -62,14 +67,14 @@ STORE = LocalActivityConfig(
 def model_step(limits: TurnLimits) -> ActivityConfig:
     """Return how a model step is run: bounded, heartbeating, retried while the model is away."""
     return ActivityConfig(
-        start_to_close_timeout=timedelta(seconds=limits.model_timeout_seconds),
+        start_to_close_timeout=timedelta(seconds=limits.model_timeout_seconds) + GRACE,
         heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         retry_policy=RetryPolicy(
             initial_interval=timedelta(seconds=1),
             backoff_coefficient=2,
             maximum_interval=timedelta(minutes=1),
-            maximum_attempts=limits.model_attempts,
+            maximum_attempts=limits.model_attempts + INFRASTRUCTURE_ATTEMPTS,
         ),
     )
 
@@ -78,16 +83,17 @@ def tool_call(call: ToolCallRef, limits: TurnLimits) -> ActivityConfig:
     """Return how a tool call is run: by the tool's own timeout, retry policy and task queue."""
     inside = 1 if call.idempotent else call.max_attempts
     longest = call.timeout_seconds * inside + call.retry_max_seconds * (inside - 1)
+    initial = timedelta(seconds=call.retry_initial_seconds)
     return ActivityConfig(
         task_queue=call.queue,
         summary=call.name,
-        start_to_close_timeout=timedelta(seconds=longest) + TOOL_GRACE,
+        start_to_close_timeout=timedelta(seconds=longest) + GRACE,
         heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         retry_policy=RetryPolicy(
-            initial_interval=timedelta(seconds=call.retry_initial_seconds),
+            initial_interval=initial,
             backoff_coefficient=2,
-            maximum_interval=timedelta(seconds=call.retry_max_seconds),
+            maximum_interval=max(initial, timedelta(seconds=call.retry_max_seconds)),
             maximum_attempts=call.max_attempts + INFRASTRUCTURE_ATTEMPTS,
         ),
     )

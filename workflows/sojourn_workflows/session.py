@@ -7,8 +7,6 @@ at any time, and the next one goes on from there.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
@@ -20,15 +18,15 @@ with workflow.unsafe.imports_passed_through():
         Diverged,
         QueueFull,
         SessionContinuing,
-        SessionHeld,
         SojournError,
+        TooManyWaiters,
         TurnConflict,
         UnknownCall,
         UnknownTurn,
     )
     from sojourn.inputs import checked_text
     from sojourn.outcome import TurnOutcome
-    from sojourn.requests import BeginTurn, ParkSession, TurnBegun
+    from sojourn.requests import ParkSession
     from sojourn_activities.failures import to_failure
     from sojourn_activities.session import SessionActivities
     from sojourn_workflows import contract, options
@@ -43,21 +41,14 @@ with workflow.unsafe.imports_passed_through():
         SubmitTurn,
         TurnName,
     )
+    from sojourn_workflows.opening import open_turn
+    from sojourn_workflows.turn_book import BookedTurn, TurnBook
     from sojourn_workflows.turn_run import TurnRun, typed
 
-MAX_REMEMBERED = 20
 
-
-@dataclass
-class _Waiting:
-    """A queued input, until its turn begins."""
-
-    request: SubmitTurn
-    digest: str
-    is_cancelled: bool = False
-
-
-@workflow.defn(name="Session", failure_exception_types=options.FAILURE_TYPES)
+@workflow.defn(
+    name="Session", sandboxed=False, failure_exception_types=options.FAILURE_TYPES
+)
 class SessionWorkflow:
     """One session's logical workflow: it serialises turns and owns the lease.
 
@@ -69,17 +60,15 @@ class SessionWorkflow:
     @workflow.init
     def __init__(self, config: SessionConfig) -> None:
         self._config = config
-        self._queue: deque[_Waiting] = deque()
-        self._beginning: _Waiting | None = None
+        self._book = TurnBook()
+        self._serving: BookedTurn | None = None
         self._run: TurnRun | None = None
-        self._ended: dict[str, TurnOutcome | SojournError] = {}
-        self._digests: dict[str, str] = {}
         self._known_token = config.known_token
         self._head_revision = 0
         self._turns = 0
         self._waiters = 0
         self._park_asked = False
-        self._continuing = False
+        self._is_closing = False
         self._last_active = workflow.now()
 
     @workflow.run
@@ -97,51 +86,47 @@ class SessionWorkflow:
     @workflow.update(name=contract.SUBMIT)
     async def submit(self, request: SubmitTurn) -> Submitted:
         """Queue a message, and wait for its outcome if asked to and the server's limits allow."""
-        digest = self._enqueue(request)
-        if not request.wait or self._waiters >= options.MAX_WAITING_UPDATES:
-            return Submitted(input_digest=digest)
-        return Submitted(outcome=await self._outcome_of(request.turn_id))
+        turn = self._book.book(request.turn_id, request.text)
+        self._last_active = workflow.now()
+        if request.wait and not self._has_many_waiters():
+            return Submitted(outcome=await self._end_of(turn))
+        return Submitted(input_digest=turn.digest)
 
     @submit.validator
     def _check_submit(self, request: SubmitTurn) -> None:
-        session_id = self._config.session_id
         try:
             checked_text(request.text)
             ids.checked("turn", request.turn_id)
-            known = self._digests.get(request.turn_id)
-            if known is not None and known != ids.digest(request.text.encode()):
-                raise TurnConflict(session_id=session_id, turn_id=request.turn_id)
-            if self._continuing and known is None:
-                raise SessionContinuing(session_id=session_id)
-            if len(self._queue) >= options.MAX_QUEUED_TURNS:
-                raise QueueFull(session_id=session_id, limit=options.MAX_QUEUED_TURNS)
+            self._check_queue(request)
         except SojournError as error:
             raise to_failure(error) from None
 
     @workflow.update(name=contract.OUTCOME)
     async def outcome(self, request: TurnName) -> TurnOutcome:
         """Wait for a turn's end."""
-        return await self._outcome_of(request.turn_id)
+        return await self._end_of(self._known(request.turn_id))
 
     @outcome.validator
     def _check_outcome(self, request: TurnName) -> None:
-        self._require_turn(request.turn_id)
+        if self._known(request.turn_id).ended is None and self._has_many_waiters():
+            limit = options.MAX_WAITING_UPDATES
+            raise to_failure(TooManyWaiters(session_id=self._config.session_id, limit=limit))
 
     @workflow.update(name=contract.CANCEL)
     async def cancel(self, request: TurnName) -> CancelReply:
         """Cancel exactly this turn: in the queue, in a model call, or in its tools."""
-        for waiting in (*self._queue, *([self._beginning] if self._beginning else [])):
-            if waiting.request.turn_id == request.turn_id:
-                waiting.is_cancelled = True
-                return CancelReply(won=True)
-        if self._run is not None and self._run.ref.turn_id == request.turn_id:
+        turn = self._known(request.turn_id)
+        if self._run is not None and self._run.ref.turn_id == turn.turn_id:
             return CancelReply(won=self._run.cancel())
-        ended = self._ended.get(request.turn_id)
+        if turn.ended is None:
+            turn.is_cancelled = True
+            return CancelReply(won=True)
+        ended = turn.ended
         return CancelReply(won=isinstance(ended, TurnOutcome) and ended.status == "cancelled")
 
     @cancel.validator
     def _check_cancel(self, request: TurnName) -> None:
-        self._require_turn(request.turn_id)
+        self._known(request.turn_id)
 
     @workflow.update(name=contract.DECIDE)
     async def decide(self, request: Decision) -> Done:
@@ -167,107 +152,72 @@ class SessionWorkflow:
     @workflow.query(name=contract.STATUS)
     def status(self) -> SessionStatus:
         """Tell what the session is doing."""
-        queued = tuple(waiting.request.turn_id for waiting in self._queue)
         if self._run is not None:
-            state = self._run.state
-            return SessionStatus(
-                turn_id=state.turn_id,
-                phase="approval" if self._run.approvals else state.phase.value,
-                step=state.step,
-                calls=tuple(call.name for call in state.calls),
-                approvals=dict(self._run.approvals),
-                queued=queued,
-            )
-        if self._beginning is not None:
-            return SessionStatus(
-                turn_id=self._beginning.request.turn_id, phase="begin", queued=queued
-            )
-        return SessionStatus(queued=queued)
+            return self._run.status(self._book.queued)
+        if self._serving is not None:
+            turn_id = self._serving.turn_id
+            return SessionStatus(turn_id=turn_id, phase="begin", queued=self._book.queued)
+        return SessionStatus(queued=self._book.queued)
 
     async def _is_over(self) -> bool:
         """Wait for something to do and do it; tell whether the run may end."""
-        await workflow.wait_condition(lambda: bool(self._queue) or self._should_stop())
-        if self._queue:
-            await self._serve(self._queue.popleft())
-            self._continuing = self._continuing or self._must_continue()
+        await workflow.wait_condition(
+            lambda: bool(self._book) or self._park_asked or self._must_continue()
+        )
+        if self._book:
+            is_over = await self._serve(self._book.take())
             self._last_active = workflow.now()
-            return False
-        if self._continuing and not self._park_asked:
+            return is_over
+        if not self._park_asked:
             await self._continue_as_new()
         await self._park()
-        await workflow.wait_condition(lambda: bool(self._queue) or workflow.all_handlers_finished())
-        self._park_asked = False
-        return not self._queue
+        return await self._may_end()
 
-    async def _serve(self, waiting: _Waiting) -> None:
-        """Run one turn; whatever comes of it, its waiters are told and the session goes on."""
-        turn_id = waiting.request.turn_id
-        self._beginning = waiting
+    async def _serve(self, turn: BookedTurn) -> bool:
+        """Run one turn; whatever comes of it is told, and the session goes on."""
+        self._serving = turn
         try:
-            ended: TurnOutcome | SojournError = await self._turn(waiting)
+            self._book.settle(turn, await self._turn(turn))
         except Diverged as error:
-            await self._give_up(turn_id, error)
+            await self._give_up(turn, error)
             raise to_failure(error) from None
         except SojournError as error:
-            ended = error
+            return await self._refuse(turn, error)
         finally:
-            self._beginning = self._run = None
-        self._remember(turn_id, ended)
+            self._serving = self._run = None
+        return False
 
-    async def _give_up(self, turn_id: str, error: SojournError) -> None:
+    async def _refuse(self, turn: BookedTurn, error: SojournError) -> bool:
+        """Tell why a turn was not run; once that is told, the run ends.
+
+        As long as a run is open the server answers an update id alike: only another run may
+        serve the same turn.
+        """
+        is_told = self._waiters > 0 and not self._book
+        if is_told:
+            await self._park()
+        self._book.settle(turn, error)
+        return is_told and await self._may_end()
+
+    async def _give_up(self, turn: BookedTurn, error: SojournError) -> None:
         """Tell every waiter that this run ends without having served it."""
-        self._continuing = True
-        for unserved in (turn_id, *(waiting.request.turn_id for waiting in self._queue)):
-            self._remember(unserved, error)
-        self._queue.clear()
+        self._is_closing = True
+        self._book.settle(turn, error)
+        self._book.refuse_queued(error)
         await workflow.wait_condition(workflow.all_handlers_finished)
 
-    async def _turn(self, waiting: _Waiting) -> TurnOutcome:
-        begun = await self._begin(waiting.request)
+    async def _turn(self, turn: BookedTurn) -> TurnOutcome:
+        begun = await open_turn(self._config, turn, self._known_token)
         if begun.outcome is not None:
             return begun.outcome
         self._known_token = begun.fencing_token
-        self._run = TurnRun(self._config.session_id, waiting.request.turn_id, begun)
-        self._beginning = None
-        if waiting.is_cancelled:
+        self._run = TurnRun(self._config.session_id, turn.turn_id, begun)
+        if turn.is_cancelled:
             self._run.cancel()
         outcome = await self._run.run()
         self._turns += 1
         self._head_revision = outcome.head_revision
         return outcome
-
-    async def _begin(self, request: SubmitTurn) -> TurnBegun:
-        """Open the turn; a session that somebody else holds is waited for, within bounds."""
-        asked_at = workflow.now()
-        while True:
-            try:
-                begun: TurnBegun = await workflow.execute_local_activity_method(
-                    SessionActivities.begin, self._begin_request(request), **options.STORE
-                )
-            except ActivityError as error:
-                raise typed(error) from error
-            if begun.holder is None:
-                return begun
-            waited = (workflow.now() - asked_at).total_seconds()
-            if waited >= self._config.held_seconds:
-                raise SessionHeld(
-                    session_id=self._config.session_id,
-                    holder=begun.holder.name,
-                    waited_seconds=waited,
-                )
-            await workflow.sleep(begun.holder.retry_after_seconds)
-
-    def _begin_request(self, request: SubmitTurn) -> BeginTurn:
-        info = workflow.info()
-        return BeginTurn(
-            session_id=self._config.session_id,
-            agent=self._config.agent,
-            turn_id=request.turn_id,
-            text=request.text,
-            owner_id=f"temporal/{info.namespace}/{info.workflow_id}",
-            incarnation_id=info.first_execution_run_id,
-            known_token=self._known_token,
-        )
 
     async def _park(self) -> None:
         request = ParkSession(session_id=self._config.session_id, fencing_token=self._known_token)
@@ -279,64 +229,69 @@ class SessionWorkflow:
             # Nothing is lost: turns are committed, and the lease runs out by itself.
             workflow.logger.warning("session not parked: %s", typed(error))
 
+    async def _may_end(self) -> bool:
+        """Let the handlers finish; the run may end unless a message has come meanwhile."""
+        await workflow.wait_condition(lambda: bool(self._book) or workflow.all_handlers_finished())
+        self._park_asked = False
+        return not self._book
+
     async def _continue_as_new(self) -> None:
+        self._is_closing = True
         await workflow.wait_condition(workflow.all_handlers_finished)
         workflow.continue_as_new(self._config.model_copy(update={"known_token": self._known_token}))
 
-    def _should_stop(self) -> bool:
-        return self._park_asked or self._continuing
-
     def _must_continue(self) -> bool:
+        """Tell whether another run should follow, as soon as nothing is queued."""
         info = workflow.info()
-        limit = self._config.continue_after_events or options.CONTINUE_AFTER_EVENTS
         return (
             info.is_continue_as_new_suggested()
-            or info.get_current_history_length() >= limit
+            or self._has_events(1)
             or info.is_target_worker_deployment_version_changed()
         )
+
+    def _has_events(self, times: int) -> bool:
+        limit = self._config.continue_after_events or options.CONTINUE_AFTER_EVENTS
+        return workflow.info().get_current_history_length() >= limit * times
 
     async def _watch_idle(self) -> None:
         """Ask for a park when nothing has happened for long: one timer, not one a turn."""
         idle = timedelta(seconds=self._config.idle_seconds)
         while idle:
+            await workflow.wait_condition(lambda: not self._book and self._serving is None)
             due = self._last_active + idle - workflow.now()
             if due > timedelta(0):
                 await workflow.sleep(due)
-            elif self._queue or self._run or self._beginning:
-                await workflow.sleep(idle)
             else:
                 self._park_asked = True
                 await workflow.wait_condition(lambda: not self._park_asked)
 
-    def _enqueue(self, request: SubmitTurn) -> str:
-        """Queue a turn once; the same turn id again joins the one that is known."""
-        digest = ids.digest(request.text.encode())
-        if request.turn_id not in self._digests:
-            self._digests[request.turn_id] = digest
-            self._queue.append(_Waiting(request, digest))
-            self._last_active = workflow.now()
-        return digest
-
-    async def _outcome_of(self, turn_id: str) -> TurnOutcome:
+    async def _end_of(self, turn: BookedTurn) -> TurnOutcome:
         self._waiters += 1
         try:
-            await workflow.wait_condition(lambda: turn_id in self._ended)
+            await workflow.wait_condition(lambda: turn.ended is not None)
         finally:
             self._waiters -= 1
-        ended = self._ended[turn_id]
-        if isinstance(ended, SojournError):
-            raise to_failure(ended)
-        return ended
+        if isinstance(turn.ended, TurnOutcome):
+            return turn.ended
+        raise to_failure(turn.ended or SojournError())
 
-    def _remember(self, turn_id: str, ended: TurnOutcome | SojournError) -> None:
-        self._ended[turn_id] = ended
-        if isinstance(ended, SojournError):
-            self._digests.pop(turn_id, None)
-        while len(self._ended) > MAX_REMEMBERED:
-            oldest = next(iter(self._ended))
-            del self._ended[oldest]
-            self._digests.pop(oldest, None)
+    def _has_many_waiters(self) -> bool:
+        return self._waiters >= options.MAX_WAITING_UPDATES
 
-    def _require_turn(self, turn_id: str) -> None:
-        if turn_id not in self._digests and turn_id not in self._ended:
+    def _check_queue(self, request: SubmitTurn) -> None:
+        """Let a message pass that is known already, or that can be queued now."""
+        session_id = self._config.session_id
+        known = self._book.find(request.turn_id)
+        if known is not None and not isinstance(known.ended, SojournError):
+            if known.digest != ids.digest(request.text.encode()):
+                raise TurnConflict(session_id=session_id, turn_id=request.turn_id)
+        elif self._is_closing or self._has_events(options.OVERGROWN):
+            raise SessionContinuing(session_id=session_id)
+        elif len(self._book) >= options.MAX_QUEUED_TURNS:
+            raise QueueFull(session_id=session_id, limit=options.MAX_QUEUED_TURNS)
+
+    def _known(self, turn_id: str) -> BookedTurn:
+        turn = self._book.find(turn_id)
+        if turn is None:
             raise to_failure(UnknownTurn(session_id=self._config.session_id, turn_id=turn_id))
+        return turn

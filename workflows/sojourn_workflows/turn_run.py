@@ -17,6 +17,7 @@ from sojourn.turn import CallModel, CallTools, CommitTurn, ToolCallRef, TurnStat
 from sojourn_activities.failures import from_failure
 from sojourn_activities.session import SessionActivities
 from sojourn_workflows import options
+from sojourn_workflows.contract import SessionStatus
 
 # A tool call that fails for these cannot be settled either: the turn ends.
 FATAL = {kind.__name__ for kind in (*StoreError.__subclasses__(), UnknownCall)}
@@ -42,6 +43,18 @@ class TurnRun:
         self._limits = begun.limits
         self._decisions: dict[str, bool] = {}
         self._work: asyncio.Task[None] | None = None
+        self._slots = asyncio.Semaphore(options.MAX_PARALLEL_CALLS)
+
+    def status(self, queued: tuple[str, ...]) -> SessionStatus:
+        """Tell what the turn is doing."""
+        return SessionStatus(
+            turn_id=self.state.turn_id,
+            phase="approval" if self.approvals else self.state.phase.value,
+            step=self.state.step,
+            calls=tuple(call.name for call in self.state.calls),
+            approvals=dict(self.approvals),
+            queued=queued,
+        )
 
     def cancel(self) -> bool:
         """Cancel the turn unless it is being committed; tell whether that won."""
@@ -65,6 +78,8 @@ class TurnRun:
             SojournError: the turn could not be committed.
         """
         while True:
+            if workflow.info().get_current_history_length() >= options.MAX_TURN_EVENTS:
+                self.state = machine.limited(self.state)
             match machine.decide(self.state):
                 case CallModel(step):
                     await self._guarded(self._step(step))
@@ -117,16 +132,15 @@ class TurnRun:
             max_attempts=call.max_attempts,
             denied=denied,
         )
-        try:
-            await workflow.execute_activity_method(
-                SessionActivities.call,
-                request,
-                **options.tool_call(call, self._limits),
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error) or fault_of(error).type in FATAL:
-                raise
-            await self._settle(request)
+        async with self._slots:
+            try:
+                await workflow.execute_activity_method(
+                    SessionActivities.call, request, **options.tool_call(call, self._limits)
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error) or fault_of(error).type in FATAL:
+                    raise
+                await self._settle(request)
 
     async def _settle(self, request: CallTool) -> None:
         await workflow.execute_activity_method(
@@ -136,9 +150,11 @@ class TurnRun:
         )
 
     async def _approved(self, call: ToolCallRef) -> bool:
+        # Models use call ids again: an answer to an earlier call must not let this one run.
+        self._decisions.pop(call.call_id, None)
         self.approvals[call.call_id] = call.name
         await workflow.wait_condition(lambda: call.call_id in self._decisions)
-        return self._decisions[call.call_id]
+        return self._decisions.pop(call.call_id)
 
     async def _commit(self, move: CommitTurn) -> TurnOutcome:
         request = CommitTurnRequest(turn=self.ref, status=move.status, fault=move.fault)
@@ -165,4 +181,4 @@ def typed(error: ActivityError) -> SojournError:
     """Return the domain error behind a failed activity."""
     if isinstance(error.cause, ApplicationError):
         return from_failure(error.cause)
-    return SojournError(reason=fault_of(error).message)
+    return from_failure(ApplicationError(fault_of(error).message))

@@ -53,11 +53,8 @@ def from_provider(messages: Iterable[theirs.ModelMessage]) -> tuple[Message, ...
 
 
 def to_response(message: Message) -> theirs.ModelResponse:
-    """Convert an assistant's message; its first origin names the provider that wrote it."""
-    origins = (getattr(part, "origin", None) for part in message.parts)
-    written_by = next((origin.provider for origin in origins if origin), None)
-    parts = [_to_part(part) for part in message.parts]
-    return theirs.ModelResponse(parts=parts, provider_name=written_by)
+    """Convert an assistant's message; each part bears its own provider's marks."""
+    return theirs.ModelResponse(parts=[_to_part(part) for part in message.parts])
 
 
 def from_response(response: theirs.ModelResponse) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sojourn.errors import MissingExtra, UnusableModel
 from sojourn.models import ModelSpec
-from sojourn.ports import ModelProvider
+from sojourn.ports import OpenedModel
 
 _EXTRAS = {
     "openai": "openai",
@@ -16,7 +16,7 @@ _EXTRAS = {
 }
 
 
-def open_model(spec: ModelSpec) -> ModelProvider:
+def open_model(spec: ModelSpec) -> OpenedModel:
     """Open the model that `spec.id` names (`openai:gpt-5`), importing its library only now.
 
     Keys and addresses come from the vendor's own environment variables.

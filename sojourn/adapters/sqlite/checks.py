@@ -54,7 +54,7 @@ def stats(db: sqlite3.Connection) -> dict[str, int]:
     return dict(zip(names, db.execute(SQL["stats"]).fetchone(), strict=True))
 
 
-PAGERS: tuple[tuple[Pager, object], ...] = ((heads, ""), (nodes, 0), (journals, None))
+PAGERS: tuple[tuple[Pager, object], ...] = ((heads, ""), (nodes, 0), (journals, 0))
 
 
 def _of_head(row: Row) -> Iterator[Problem]:

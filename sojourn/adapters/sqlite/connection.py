@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiosqlite
+from typing_extensions import override
 
 from sojourn.adapters.sqlite import errors
 
@@ -42,6 +44,26 @@ class Connection(aiosqlite.Connection):
         self._begin = begin
         self._group_limit = group_limit
         self._jobs: deque[_Job] = deque()
+        self._stopped: asyncio.Future[Any] | None = None
+
+    async def opened(self) -> Self:
+        """Open the connection; if that fails, leave no thread behind.
+
+        Raises:
+            StoreUnusable, SchemaTooNew: as the connector.
+        """
+        try:
+            await self
+        except BaseException:
+            if self._stopped is not None:
+                await self._stopped
+            raise
+        return self
+
+    @override
+    def stop(self) -> asyncio.Future[Any] | None:
+        self._stopped = super().stop()
+        return self._stopped
 
     async def transact(self, work: Work[T]) -> T:
         """Run `work` in a transaction and return its result once it is durable.

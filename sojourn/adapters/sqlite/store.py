@@ -65,9 +65,9 @@ class SqliteStore(SessionStore):
             lambda: schema.open_writer(path, url, synchronous), url, "BEGIN IMMEDIATE", GROUP_LIMIT
         )
         reader = Connection(lambda: schema.open_reader(path, url), url, "BEGIN", group_limit=1)
-        await writer
+        await writer.opened()
         try:
-            await reader
+            await reader.opened()
         except BaseException:
             await writer.close()
             raise
@@ -154,8 +154,8 @@ class SqliteStore(SessionStore):
     async def vacuum(self) -> int:
         removed = await self._writer.transact(lifetimes.remove_tombstoned)
         try:
-            await self._writer.execute("VACUUM")
-            await self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            await self._writer.execute_fetchall("VACUUM")
+            await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             raise errors.translated(error, self._url) from error
         return removed

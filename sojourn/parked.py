@@ -1,0 +1,42 @@
+"""A session at rest, and the commit that lays it down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sojourn import ids
+from sojourn.commit import Commit, Snapshot
+from sojourn.policy import SessionPolicy
+from sojourn.ports import SessionStore
+
+if TYPE_CHECKING:
+    from sojourn.runtime import SessionRuntime
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedSession:
+    """A session at rest: enough to resume it, and nothing else in memory."""
+
+    session_id: str
+    policy: SessionPolicy
+    store: SessionStore
+
+
+def park_commit(
+    runtime: SessionRuntime, fencing_token: int, tools: Snapshot | None, plugins: Snapshot | None
+) -> Commit:
+    """Return the commit of what is dirty; the same dirt on the same head is the same operation."""
+    mark = ids.digest(f"{tools and tools.digest}/{plugins and plugins.digest}".encode())
+    return Commit(
+        session_id=runtime.session_id,
+        operation_id=f"park/{runtime.head_revision}/{mark}",
+        expected_head_revision=runtime.head_revision,
+        fencing_token=fencing_token,
+        leaf=runtime.graph.leaf,
+        config=runtime.policy.config(),
+        tool_state=tools,
+        plugin_state=plugins,
+        is_turn=False,
+        release=True,
+    )

@@ -1,0 +1,114 @@
+"""The stage of a crash test: a session, workers that die on it, and one that goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sojourn_worker import SessionClient
+from sojourn_worker.client import ClientSession
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.worker import Worker
+
+from sojourn import TurnResult
+from sojourn.adapters.open import opened_store
+from sojourn.messages import Message
+from sojourn.reads import ReadScope
+from tests.support.crash_apps import Ledger
+from tests.support.worker_process import WorkerProcess
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a store says of its one session."""
+
+    head_revision: int
+    transcript: list[str]
+    fencing_token: int
+    released: bool
+    receipts: int
+    open_effects: int
+    problems: list[str]
+
+
+@dataclass
+class Stage:
+    """A session, its store, its task queue, and who works there."""
+
+    client: Client
+    address: str
+    queue: str
+    store_url: str
+    session_id: str
+    log: Path
+    workers: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def session(self) -> ClientSession:
+        """The session, as its users have it."""
+        return SessionClient(self.client, task_queue=self.queue).session(self.session_id)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often the model was asked, by the messages it read, and each tool took effect."""
+        return Ledger.beside(self.store_url).counts()
+
+    def worker(self, kill_at: str = "", app: str = "shop") -> WorkerProcess:
+        """Start a worker process; it kills itself at the point `kill_at`, if any."""
+        app = f"tests.support.crash_apps:{app}"
+        started = WorkerProcess.start(
+            app, self.address, self.queue, self.store_url, kill_at=kill_at, log=self.log
+        )
+        self.workers.callback(started.stop)
+        return started
+
+    @asynccontextmanager
+    async def survivor(self) -> AsyncIterator[None]:
+        """Work in this process: the worker that goes on."""
+        async with Worker(self.client, task_queue=self.queue):
+            yield
+
+    async def visit(self, *texts: str) -> list[TurnResult]:
+        """Send messages as `turn-1`, `turn-2` and so on, then park the session."""
+        named = enumerate(texts, start=1)
+        results = [await self.session.send(text, f"turn-{number}") for number, text in named]
+        await self.session.park()
+        return results
+
+    async def is_parked(self) -> bool:
+        """Tell whether the session's last run has ended well, so that none is open."""
+        handle = self.client.get_workflow_handle(f"session/{self.session_id}")
+        return (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+    async def stored(self) -> Stored:
+        """Read what stands in the store, by a connection of its own."""
+        async with opened_store(self.store_url) as store:
+            read = await store.load(self.session_id, ReadScope.FULL_GRAPH)
+            lease = await store.lease(self.session_id)
+            stats = await store.stats()
+            assert read is not None
+            assert lease is not None
+            return Stored(
+                head_revision=read.head.head_revision,
+                transcript=[line_of(node.message) for node in read.nodes],
+                fencing_token=lease.fencing_token,
+                released=lease.released,
+                receipts=stats["receipts"],
+                open_effects=stats["effects"],
+                problems=[problem.problem async for problem in store.check()],
+            )
+
+
+def line_of(message: Message) -> str:
+    """Return a message as one line: who speaks, and what is said, called or answered."""
+    calls = [call.name for call in message.tool_calls]
+    responses = [f"{part.name} {part.status}" for part in message.tool_responses]
+    return f"{message.role}: {message.text or ', '.join(calls or responses)}"
+
+
+async def died(worker: WorkerProcess) -> None:
+    """Wait until a worker has killed itself."""
+    await asyncio.to_thread(worker.wait_killed)

@@ -1,0 +1,32 @@
+"""The scene of workflow tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from temporalio.client import Client
+
+from sojourn.adapters.open import opened_store
+from tests.support.scene import Scene
+from tests.support.server import DevServer
+
+
+@pytest.fixture
+def worker_options(request: pytest.FixtureRequest) -> dict[str, int]:
+    """What the test's workers are made with: nothing special, unless a module asks for it."""
+    return dict(getattr(request, "param", {}))
+
+
+@pytest.fixture
+async def scene(
+    server: DevServer,
+    queue: str,
+    session_id: str,
+    store_url: str,
+    plain_client: Client,
+    worker_options: dict[str, int],
+) -> AsyncIterator[Scene]:
+    """A session of the test's own on a SQLite file."""
+    async with opened_store(store_url) as store:
+        yield Scene(server, queue, session_id, store, plain_client, worker_options=worker_options)

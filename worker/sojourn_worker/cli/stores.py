@@ -1,0 +1,54 @@
+"""The store that a command reads: by URL, or the app's own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import typer
+
+from sojourn.adapters.open import opened_store
+from sojourn.app import MEMORY
+from sojourn.errors import StoreUnusable
+from sojourn.ports import SessionStore
+from sojourn_worker.loading import load_app
+from sojourn_worker.settings import Settings
+
+SQLITE = "sqlite:///"
+
+
+def store_of(settings: Settings) -> str | SessionStore | None:
+    """Return the store that the settings name, or the one of the app that they name."""
+    if settings.store is not None:
+        return settings.store
+    return load_app(settings.app).store if settings.app is not None else None
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, make: bool = False) -> AsyncIterator[SessionStore]:
+    """Open the store; one that is not there is refused, not made, unless `make`.
+
+    Raises:
+        BadParameter: nothing names a store.
+        StoreUnusable: it is not there, or lives in the memory of another process.
+        StoreError: it cannot be opened.
+    """
+    store = store_of(settings)
+    if store is None:
+        raise typer.BadParameter(
+            "none is named: give --store or --app, or set SOJOURN_STORE", param_hint="--store"
+        )
+    if store == MEMORY:
+        raise StoreUnusable(url=MEMORY, reason="it is seen by its own process alone")
+    if not make and is_missing(store):
+        raise StoreUnusable(url=store, reason="there is no such file: check the path")
+    async with opened_store(store) as ready:
+        yield ready
+
+
+def is_missing(store: str | SessionStore) -> bool:
+    """Tell whether a store is a file that is not there; opening it would make it."""
+    if not isinstance(store, str) or not store.startswith(SQLITE):
+        return False
+    return not Path(store.removeprefix(SQLITE).partition("?")[0]).exists()

@@ -1,0 +1,64 @@
+"""Opening a turn: the claim of its session, as the logical workflow that asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from sojourn.errors import SessionHeld
+from sojourn.requests import BeginTurn, TurnBegun
+from sojourn_activities.session import SessionActivities
+from sojourn_workflows import options
+from sojourn_workflows.contract import SessionConfig
+from sojourn_workflows.turn_book import BookedTurn
+from sojourn_workflows.turn_run import typed
+
+
+async def open_turn(config: SessionConfig, turn: BookedTurn, known_token: int) -> TurnBegun:
+    """Open a turn; a session that somebody else holds is waited for, within bounds.
+
+    Raises:
+        SessionHeld: it was held for too long, or the turn was cancelled meanwhile.
+        SojournError: the store or the app refuses the turn.
+    """
+    request = _request(config, turn, known_token)
+    asked_at = workflow.now()
+    while True:
+        begun = await _begun(request)
+        if begun.holder is None:
+            return begun
+        waited = (workflow.now() - asked_at).total_seconds()
+        if turn.is_cancelled or waited >= config.held_seconds:
+            raise SessionHeld(
+                session_id=config.session_id, holder=begun.holder.name, waited_seconds=waited
+            )
+        with contextlib.suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(
+                lambda: turn.is_cancelled, timeout=begun.holder.retry_after_seconds
+            )
+
+
+async def _begun(request: BeginTurn) -> TurnBegun:
+    try:
+        begun: TurnBegun = await workflow.execute_local_activity_method(
+            SessionActivities.begin, request, **options.STORE
+        )
+    except ActivityError as error:
+        raise typed(error) from error
+    return begun
+
+
+def _request(config: SessionConfig, turn: BookedTurn, known_token: int) -> BeginTurn:
+    info = workflow.info()
+    return BeginTurn(
+        session_id=config.session_id,
+        agent=config.agent,
+        turn_id=turn.turn_id,
+        text=turn.text,
+        owner_id=f"temporal/{info.namespace}/{info.workflow_id}",
+        incarnation_id=info.first_execution_run_id,
+        known_token=known_token,
+    )
