@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.dev_script_checkout import (
+    TEMPORAL,
     Checkout,
     environment,
     is_serving,
@@ -27,6 +28,16 @@ PYTHON_NAMES = ("python3.13", "python3.12", "python3.11", "python3")
 OTHER_PYTHON = """#!/bin/sh
 [ "$1" = -c ] || exit 9
 exec '{python}' -I -c 'import sys; {facts}; exec(sys.argv[1])' "$2"
+"""
+
+
+# A dev server that dies the first time that it is started.
+DIES_ONCE = """#!/bin/sh
+if [ "$1" = server ] && [ ! -e "$0.died" ]; then
+  touch "$0.died"
+  exit 1
+fi
+exec '{temporal}' "$@"
 """
 
 
@@ -183,6 +194,30 @@ def test_a_taken_port_is_said_in_one_line(checkout: Checkout) -> None:
 
     assert result.returncode == 1
     assert result.stderr == f"temporal-dev.sh: port {port}: Address already in use\n"
+
+
+@pytest.mark.server
+def test_a_server_that_dies_while_it_starts_is_started_again(checkout: Checkout) -> None:
+    """Losing a race for a port costs a moment, not the run."""
+    checkout.write_demo("")
+    server = checkout.venv / "bin/temporal"
+    server.unlink()
+    write_script(server, DIES_ONCE.format(temporal=TEMPORAL))
+    result = checkout.run("demo")
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert server.with_suffix(".died").exists()
+
+
+@pytest.mark.server
+def test_a_server_that_cannot_start_says_why(checkout: Checkout, tmp_path: Path) -> None:
+    """The server's own last words come first, then one line of the script's."""
+    result = checkout.run("--db", str(tmp_path / "missing/kept.db"))
+
+    assert result.returncode == 1
+    *reason, verdict = result.stderr.splitlines()
+    assert "missing: no such file or directory" in "".join(reason)
+    assert verdict == "temporal-dev.sh: the Temporal dev server did not start, 3 times"
 
 
 @pytest.mark.server

@@ -38,7 +38,7 @@ from sojourn_worker import SessionClient
 APP = "examples.clerk.app:app"
 NO_SERVER = "The demo needs a Temporal server: run ./temporal-dev.sh demo, which starts one."
 PLAIN_WIDTH = 160
-FAILED, TERMINATED = 1, 128 + signal.SIGTERM
+FAILED, INTERRUPTED = 1, 130
 FAILURES = (SojournError, StoryBroken, TimeoutError, RuntimeError)
 
 
@@ -129,9 +129,10 @@ def _folder(*, keep: bool) -> Iterator[Path]:
 
 
 async def _until_terminated(demo: Demo) -> Report:
-    """Run the demo; a SIGTERM ends it as cleanly as Ctrl-C does."""
+    """Run the demo; Ctrl-C and SIGTERM end it with its workers."""
     running = asyncio.ensure_future(demo.run())
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, running.cancel)
     return await running
 
 
@@ -149,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             report = asyncio.run(_until_terminated(demo))
         except asyncio.CancelledError:
-            return TERMINATED
+            return INTERRUPTED
         except FAILURES as error:
             print(f"the demo failed: {error or type(error).__name__}", file=sys.stderr)
             return FAILED

@@ -10,6 +10,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
+from sojourn_workflows.contract import SUBMIT
+
 VISIBLE_SECONDS = 20.0
 WATCH_SECONDS = 0.05
 
@@ -39,6 +41,11 @@ class SessionHistory:
         """The events of all turns."""
         return sum(part.events for part in self.turns.values())
 
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all turns."""
+        return sum(part.size_bytes for part in self.turns.values())
+
 
 async def read_history(client: Client, workflow_id: str) -> SessionHistory:
     """Read the whole history of a workflow's last run."""
@@ -48,17 +55,25 @@ async def read_history(client: Client, workflow_id: str) -> SessionHistory:
 
 
 async def open_workflows(client: Client, queue: str) -> int:
-    """Return how many workflows of a task queue are open, once the server lists a closed one."""
+    """Return how many workflows of a task queue are open, once the server lists a closed one.
+
+    The server's list lags a little behind what it lists.
+    """
     of_queue = f"TaskQueue = '{queue}' AND ExecutionStatus"
     async with asyncio.timeout(VISIBLE_SECONDS):
-        while not (await client.count_workflows(f"{of_queue} != 'Running'")).count:
-            await asyncio.sleep(WATCH_SECONDS)  # noqa: ASYNC110 - the list lags, without an event
-    return (await client.count_workflows(f"{of_queue} = 'Running'")).count
+        while not await _count(client, f"{of_queue} != 'Running'"):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(WATCH_SECONDS)
+    return await _count(client, f"{of_queue} = 'Running'")
+
+
+async def _count(client: Client, query: str) -> int:
+    return (await client.count_workflows(query)).count
 
 
 def _turns(events: Sequence[HistoryEvent]) -> dict[str, Part]:
-    """Cut a history where turns begin: at the workflow task that accepted the message."""
+    """Cut a history where updates came in: at the workflow tasks that accepted them."""
     starts: dict[str, int] = {}
+    turns: set[str] = set()
     task = 0
     for index, event in enumerate(events):
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
@@ -66,10 +81,13 @@ def _turns(events: Sequence[HistoryEvent]) -> dict[str, Part]:
         elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
             accepted = event.workflow_execution_update_accepted_event_attributes
             starts[accepted.protocol_instance_id] = task if starts else 0
+            if accepted.accepted_request.input.name == SUBMIT:
+                turns.add(accepted.protocol_instance_id)
     ends = [*list(starts.values())[1:], len(events)]
     return {
-        turn_id: _part(events[start:end])
-        for (turn_id, start), end in zip(starts.items(), ends, strict=True)
+        update_id: _part(events[start:end])
+        for (update_id, start), end in zip(starts.items(), ends, strict=True)
+        if update_id in turns
     }
 
 

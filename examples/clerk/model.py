@@ -17,7 +17,7 @@ CHECKED = "booked: the outcome was unknown, so I looked it up, and it is in the 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One tool call of this turn, and what came of it."""
+    """One tool call that was run, and what came of it."""
 
     name: str
     arguments: dict[str, Any]
@@ -38,7 +38,7 @@ def think(messages: Sequence[Message]) -> str | list[Call]:
     unread = [name for name in _wanted(asked, files.response) if name not in read]
     if unread:
         return [("read_file", {"name": name}) for name in unread]
-    return _book(read, done)
+    return _book(read, _done(messages))
 
 
 def _book(read: dict[str, Any], done: Sequence[Done]) -> str | list[Call]:
@@ -58,7 +58,7 @@ def _book(read: dict[str, Any], done: Sequence[Done]) -> str | list[Call]:
 
 
 def _next(invoice: Invoice, done: Sequence[Done]) -> Call | str:
-    """Return the next call for an invoice, or the verdict: its last call decides."""
+    """Return the next call for an invoice, or the verdict: its last call so far decides."""
     last = _latest([each for each in done if each.arguments.get("number") == invoice.number])
     if last is None:
         return _post(invoice)
@@ -96,10 +96,11 @@ def _this_turn(messages: Sequence[Message]) -> Sequence[Message]:
     return messages[start:]
 
 
-def _done(turn: Sequence[Message]) -> list[Done]:
-    arguments = {call.id: call.arguments for message in turn for call in message.tool_calls}
+def _done(messages: Sequence[Message]) -> list[Done]:
+    arguments = {call.id: call.arguments for message in messages for call in message.tool_calls}
     return [
         Done(part.name, arguments[part.id], part.status, part.response)
-        for message in turn
+        for message in messages
         for part in message.tool_responses
+        if part.status is not CallStatus.CANCELLED
     ]

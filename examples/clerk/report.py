@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,7 +18,9 @@ from examples.clerk.evidence import Evidence, SessionFacts
 from examples.clerk.proof import Line
 from examples.clerk.story import Told
 
-COLUMNS = ("turn", "killed", "status", "answers", "tools", "token", "head", "events", "bytes", "s")
+TITLE = "What happened (E: embedded, T: on Temporal; model: answers; events and bytes of history):"
+WORDS = ("turn", "killed at", "status", "tools")
+FIGURES = ("model", "token", "head", "events", "bytes", "s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,8 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print the report for people."""
-        table = Table(*COLUMNS, title="what happened, turn by turn", title_justify="left")
-        for turn in self.turns():
-            table.add_row(*(escape(cell) for cell in _cells(turn)))
-        console.print(table)
+        console.print(TITLE)
+        console.print(_table(self.turns()))
         for line in self.proof:
             mark = "[green]✓[/]" if line.holds else "[red]✗[/]"
             console.print(f"{mark} {escape(line.claim)}: [bold]{escape(line.figure)}[/]")
@@ -78,6 +79,7 @@ def _turn(told: Told, facts: SessionFacts, found: Evidence, where: str) -> dict[
         "turn_id": result.turn_id,
         "text": told.scene.text,
         "killed": told.scene.killed,
+        "point": told.scene.point,
         "kill": asdict(told.kill) if told.kill else None,
         "status": result.status.value,
         "answer": result.text,
@@ -91,15 +93,25 @@ def _turn(told: Told, facts: SessionFacts, found: Evidence, where: str) -> dict[
     }
 
 
+def _table(turns: Sequence[dict[str, Any]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in WORDS:
+        table.add_column(name, no_wrap=name != "tools")
+    for name in FIGURES:
+        table.add_column(name, no_wrap=True, justify="right")
+    for turn in turns:
+        table.add_row(*(escape(cell) for cell in _cells(turn)))
+    return table
+
+
 def _cells(turn: dict[str, Any]) -> Sequence[str]:
-    kill, on_server = turn["kill"], turn["where"] == "Temporal"
-    killed = f"{turn['killed']} (pid {kill['pid']})" if kill else "-"
+    on_server = turn["where"] == "Temporal"
     return (
-        f"{turn['where']} {turn['turn_id']}",
-        killed,
+        turn["turn_id"].replace("turn-", "T" if on_server else "E"),
+        turn["point"] or "-",
         turn["status"],
-        str(turn["model_answers"]),
         _tools(turn["tool_calls"]),
+        str(turn["model_answers"]),
         str(turn["token"]),
         str(turn["head_revision"]),
         str(turn["history_events"]) if on_server else "-",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import importlib
 import sys
 from pathlib import Path
 
@@ -21,14 +20,14 @@ from examples.clerk.stopping import StopOnce
 from sojourn import Agent, App
 from sojourn.ports import Probe
 from sojourn_worker import SojournPlugin
+from sojourn_worker.loading import load_app
 
 READY = b"ready\n"
 
 
 def staged_app(stage: Stage) -> App:
     """Load the stage's app, with a metered model and a probe that can stop the process."""
-    module, _, attribute = stage.app.partition(":")
-    app: App = getattr(importlib.import_module(module), attribute)
+    app = load_app(stage.app)
     probe = StopOnce(stage)
     agents = [_metered(agent, stage, probe) for agent in app.agents]
     return dataclasses.replace(app, agents=agents, probe=probe, store=stage.store_url("temporal"))

@@ -50,7 +50,8 @@ class Workers:
             for pid in list(self._starting):
                 said = await _output(self._alive[pid]).readline()
                 if said != READY:
-                    raise RuntimeError(f"worker {pid} did not start")
+                    log = self._stage.worker_log.read_text().splitlines()
+                    raise RuntimeError(f"worker {pid} did not start: {log[-1:]}")
                 self._starting.discard(pid)
 
     async def kill(self, pid: int) -> int:

@@ -168,13 +168,7 @@ class EmbeddedSession:
         Args:
             after: an event's cursor, to go on after it.
         """
-        # Turns run in order: the first of those that are open is the one that runs.
-        return follow(
-            self._host.store,
-            self.session_id,
-            after,
-            open_turn=lambda: next(iter(self._turns), None),
-        )
+        return follow(self._host.store, self.session_id, after, open_turn=self._running_turn)
 
     async def park(self) -> None:
         """Wait for the open turns, give the lease back and drop the session from memory."""
@@ -189,6 +183,10 @@ class EmbeddedSession:
         for turn in list(self._turns.values()):
             turn.control.cancel.set()
         await self.park()
+
+    def _running_turn(self) -> str | None:
+        """Name the turn that runs: the first of those that are open, since they run in order."""
+        return next(iter(self._turns), None)
 
     def _answer(self, call_id: str, *, approved: bool) -> None:
         for turn in self._turns.values():

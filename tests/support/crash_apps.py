@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -54,11 +55,20 @@ class StopAt:
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def shop(store_url: str, probe: Probe) -> App:
+async def at_once() -> None:
+    """Do not wait."""
+
+
+def shop(store_url: str, probe: Probe, *, others: Callable[[], Awaitable[None]] = at_once) -> App:
     """Return an app that counts: `charge` (not idempotent), `look` (idempotent), `refund` (asks).
 
     A message names the tools to call. The model says how they ended; without tools it echoes.
-    It passes two points of its own: `model.bought`, when it is paid, and `tools.met`.
+    It passes a point of its own: `model.bought`, when it is paid and has not answered yet.
+
+    Args:
+        store_url: the store.
+        probe: is told of points.
+        others: what `charge` and `look` wait for when they have had their effect.
     """
     ledger = Ledger.beside(store_url)
 
@@ -72,15 +82,17 @@ def shop(store_url: str, probe: Probe) -> App:
         return [(name, {"order": 42}) for name in named] or f"echo {last.text}"
 
     @tool
-    def charge(order: int) -> str:
+    async def charge(order: int) -> str:
         """Charge an order."""
         ledger.write("charge")
+        await others()
         return f"charged {order}"
 
     @tool(idempotent=True, retry=3)
-    def look(order: int) -> str:
+    async def look(order: int) -> str:
         """Look an order up."""
         ledger.write("look")
+        await others()
         return f"order {order} is paid"
 
     @tool(approval=True)
@@ -98,10 +110,25 @@ def shop(store_url: str, probe: Probe) -> App:
     )
 
 
-def zombie_shop(store_url: str, probe: Probe) -> App:
-    """Return the same app, on a worker that stops by SIGSTOP when it asks the model."""
-    del probe  # this worker is not killed
+def meeting(store_url: str, probe: Probe) -> App:
+    """Return the shop whose tools wait for each other; then they pass the point `tools.met`."""
+    both = asyncio.Barrier(2)
+
+    async def met() -> None:
+        await both.wait()
+        await probe.reached("tools.met", "")
+
+    return shop(store_url, probe, others=met)
+
+
+def stopped_asking(store_url: str, probe: Probe) -> App:
+    """Return the shop of a worker that stops by SIGSTOP when it asks the model."""
     return shop(store_url, StopAt("model.calling"))
+
+
+def stopped_committing(store_url: str, probe: Probe) -> App:
+    """Return the shop of a worker that stops by SIGSTOP just before a commit."""
+    return shop(store_url, StopAt("commit.before"))
 
 
 def told(messages: Sequence[Message]) -> str:

@@ -110,11 +110,16 @@ class Scene:
         """The newest run of the session's workflow."""
         return self.client.get_workflow_handle(f"session/{self.session_id}")
 
-    async def runs(self) -> list[str]:
-        """Return the ids of the session's runs, the oldest first."""
-        query = f'WorkflowId = "session/{self.session_id}"'
-        found = [run async for run in self.client.list_workflows(query)]
-        return [run.run_id for run in sorted(found, key=lambda run: run.start_time)]
+    async def run_id(self) -> str:
+        """Return the id of the newest run."""
+        return (await self.handle.describe()).run_id or ""
+
+    async def chain(self) -> list[str]:
+        """Return the runs that continued one another up to the newest, which comes first."""
+        runs = [await self.run_id()]
+        while before := _continued(await self.events(runs[-1])):
+            runs.append(before)
+        return runs
 
     async def events(self, run_id: str | None = None) -> list[HistoryEvent]:
         """Return a run's history, the newest run's by default."""
@@ -133,3 +138,7 @@ class Scene:
     async def view(self) -> SessionView:
         """Return the session as its store has it."""
         return await view_session(self.store, self.session_id)
+
+
+def _continued(events: Sequence[HistoryEvent]) -> str:
+    return events[0].workflow_execution_started_event_attributes.continued_execution_run_id

@@ -51,9 +51,7 @@ class DevServer:
             *("--search-attribute", "SojournSession=Keyword"),
             *extra,
         ]
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait_until_serving(address, process)
             yield cls(address, process.pid)

@@ -8,16 +8,18 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sojourn_worker import SessionClient
+from sojourn_worker import SessionClient, SojournPlugin
 from sojourn_worker.client import ClientSession
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.worker import Worker
 
-from sojourn import TurnResult
+from sojourn import TurnResult, ids
 from sojourn.adapters.open import opened_store
+from sojourn.errors import NoWorker, SojournError
 from sojourn.messages import Message
+from sojourn.ports import SilentProbe
 from sojourn.reads import ReadScope
-from tests.support.crash_apps import Ledger
+from tests.support.crash_apps import Ledger, shop
 from tests.support.worker_process import WorkerProcess
 
 
@@ -40,11 +42,18 @@ class Stage:
 
     client: Client
     address: str
-    queue: str
+    folder: Path
     store_url: str
-    session_id: str
-    log: Path
+    session_id: str = field(default_factory=lambda: ids.mint("chat"))
+    queue: str = field(default_factory=lambda: ids.mint("queue"))
     workers: ExitStack = field(default_factory=ExitStack)
+
+    @classmethod
+    async def set_up(cls, address: str, folder: Path) -> Stage:
+        """Connect a client to the server, and let the store be a file in `folder`."""
+        store_url = f"sqlite:///{folder}/sojourn.db"
+        plugin = SojournPlugin(shop(store_url, SilentProbe()))
+        return cls(await Client.connect(address, plugins=[plugin]), address, folder, store_url)
 
     @property
     def session(self) -> ClientSession:
@@ -59,8 +68,9 @@ class Stage:
     def worker(self, kill_at: str = "", app: str = "shop") -> WorkerProcess:
         """Start a worker process; it kills itself at the point `kill_at`, if any."""
         app = f"tests.support.crash_apps:{app}"
+        log = self.folder / "workers.log"
         started = WorkerProcess.start(
-            app, self.address, self.queue, self.store_url, kill_at=kill_at, log=self.log
+            app, self.address, self.queue, self.store_url, kill_at=kill_at, log=log
         )
         self.workers.callback(started.stop)
         return started
@@ -74,9 +84,24 @@ class Stage:
     async def visit(self, *texts: str) -> list[TurnResult]:
         """Send messages as `turn-1`, `turn-2` and so on, then park the session."""
         named = enumerate(texts, start=1)
-        results = [await self.session.send(text, f"turn-{number}") for number, text in named]
+        results = [await self.send(text, f"turn-{number}") for number, text in named]
         await self.session.park()
         return results
+
+    async def send(self, text: str, turn_id: str) -> TurnResult:
+        """Send a message, however long it takes until there is a worker."""
+        while True:
+            try:
+                return await self.session.send(text, turn_id)
+            except NoWorker:
+                pass  # the same turn id again is the same turn
+
+    async def approvals(self) -> list[str]:
+        """Return the ids of the calls that wait for a person; none while there is no session."""
+        try:
+            return list((await self.session.status()).approvals)
+        except SojournError:
+            return []  # its first message is on its way
 
     async def is_parked(self) -> bool:
         """Tell whether the session's last run has ended well, so that none is open."""

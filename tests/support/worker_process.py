@@ -45,6 +45,17 @@ class WorkerProcess:
         """Wait until the worker has died of SIGKILL."""
         assert self.process.wait(timeout=timeout) == -signal.SIGKILL
 
+    def wait_stopped(self) -> None:
+        """Wait until the worker has stopped by SIGSTOP."""
+        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+
+    def drain(self, timeout: float = 30.0) -> None:
+        """Let it go on if it is stopped, end what it is doing, and leave."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        assert self.process.wait(timeout=timeout) == 0
+
     def kill(self) -> None:
         """Kill it by SIGKILL, and wait for its end."""
         self.process.kill()

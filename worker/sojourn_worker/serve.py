@@ -77,7 +77,9 @@ async def _shut_down(worker: Worker) -> None:
 
 async def _announce(worker: Worker, client: Client) -> None:
     """Log one line when the server has seen this worker poll."""
-    while not await _polls(worker, client):
+    while True:
+        if await _polls(worker, client):
+            break
         await asyncio.sleep(_LOOK.total_seconds())
     address = client.service_client.config.target_host
     log.info("worker polls %s at %s, namespace %s", worker.task_queue, address, client.namespace)

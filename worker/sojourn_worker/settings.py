@@ -28,4 +28,5 @@ class Settings(BaseSettings):
     ) -> Self:
         """Read the environment; what is given as a flag stands instead."""
         flags = {"store": store, "app": app, "task_queue": task_queue}
-        return cls(**{name: value for name, value in flags.items() if value is not None})
+        wins = {name: value for name, value in flags.items() if value is not None}
+        return cls().model_copy(update=wins)

@@ -18,8 +18,7 @@ from sojourn.lease import check_fence
 
 def commit(db: sqlite3.Connection, commit: Commit, content: str, now: datetime) -> CommitReceipt:
     """Apply a commit whose content hashes to `content`."""
-    session = sessions.existing(db, commit.session_id)
-    stored = db.execute(SQL["receipt"], (session.sid, commit.operation_id)).fetchone()
+    session, last_seq, stored = sessions.existing_with(db, commit.session_id, commit.operation_id)
     if stored is not None:
         first = _receipt(session, commit.operation_id, stored)
         return rules.replayed(commit, content, stored[0], first)
@@ -29,7 +28,7 @@ def commit(db: sqlite3.Connection, commit: Commit, content: str, now: datetime) 
     check_nodes(commit, places)
     check_size(commit)
     _check_snapshots(db, commit)
-    _append(db, session, commit, places, rows.micros(now))
+    _append(db, session, commit, places, last_seq + 1, rows.micros(now))
     _advance(db, session, commit, places)
     _account(db, session, commit, rows.micros(now))
     return _leave_receipt(db, session, commit, content)
@@ -85,12 +84,12 @@ def _append(
     session: SessionRow,
     commit: Commit,
     places: dict[str, Place],
+    first_seq: int,
     now: int,
 ) -> None:
     """Insert the nodes, and enter their places into `places`."""
-    (last,) = db.execute(SQL["last_seq"]).fetchone()
     values: list[rows.Row] = []
-    for seq, node in enumerate(commit.nodes, last + 1):
+    for seq, node in enumerate(commit.nodes, first_seq):
         parent = places[node.parent_id] if node.parent_id else None
         inherited = parent.frame if parent else None
         frame = seq if node.kind == NodeKind.FRAME else inherited

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sojourn.adapters.sqlite import rows, sessions
 from sojourn.adapters.sqlite.rows import Row, SessionRow
@@ -16,8 +16,7 @@ from sojourn.reads import ReadScope, SessionRead
 _SEQ, _PARENT, _SID = 6, 7, 8
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a node stands: its seq, its session, and the seq of its nearest frame."""
 
     seq: int

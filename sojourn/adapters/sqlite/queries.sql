@@ -5,6 +5,13 @@ FROM pragma_application_id, pragma_user_version;
 -- session: The row of a session, deleted or not.
 SELECT * FROM sessions WHERE session_id = ?;
 
+-- ground: What a commit stands on: its session, the newest node, its receipt if there is one.
+SELECT
+    s.*, (SELECT coalesce(max(seq), 0) FROM nodes), r.content_hash, r.head_revision, r.leaf,
+    r.result
+FROM sessions s LEFT JOIN receipts r ON r.sid = s.sid AND r.operation_id = ?
+WHERE s.session_id = ?;
+
 -- insert_session: Make the row of a new session.
 INSERT INTO sessions (session_id, family, created_at)
 VALUES (?, (SELECT coalesce(max(sid), 0) + 1 FROM sessions), ?);
@@ -84,9 +91,6 @@ DELETE FROM effects WHERE sid = ? AND turn_id = ?;
 -- places: Where nodes stand, by their ids (a JSON list).
 SELECT node_id, seq, sid, frame, tombstoned
 FROM nodes WHERE node_id IN (SELECT value FROM json_each(?));
-
--- last_seq: The newest node of the store.
-SELECT coalesce(max(seq), 0) FROM nodes;
 
 -- insert_node: Append a node.
 INSERT INTO nodes (seq, sid, parent, frame, created_at, kind, node_id, turn_id, body)

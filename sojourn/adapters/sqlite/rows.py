@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sojourn.graph import Node
 from sojourn.journal import Effect, EffectKind, EffectStatus
@@ -20,9 +19,8 @@ _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """A row of `sessions`, its columns in order."""
+class SessionRow(NamedTuple):
+    """A row of `sessions`, its columns in order: a tuple, since every write makes one."""
 
     sid: int
     session_id: str
@@ -63,7 +61,7 @@ class SessionRow:
         )
 
 
-_SESSION_COLUMNS = len(fields(SessionRow))
+SESSION_COLUMNS = len(SessionRow._fields)
 
 
 def micros(at: datetime) -> int:
@@ -83,8 +81,8 @@ def dumped(value: dict[str, Any] | list[str]) -> str:
 
 def head(row: Row) -> Head:
     """Return the head of a row of the query `head`."""
-    session = SessionRow(*row[:_SESSION_COLUMNS])
-    config, *tokens = row[_SESSION_COLUMNS:]
+    session = SessionRow._make(row[:SESSION_COLUMNS])
+    config, *tokens = row[SESSION_COLUMNS:]
     return Head(
         session_id=session.session_id,
         head_revision=session.head_revision,

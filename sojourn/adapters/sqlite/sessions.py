@@ -21,12 +21,7 @@ def find(db: sqlite3.Connection, session_id: str) -> SessionRow | None:
         SessionDeleted: there was one.
     """
     row = db.execute(SQL["session"], (session_id,)).fetchone()
-    if row is None:
-        return None
-    session = SessionRow(*row)
-    if session.deleted_at is not None:
-        raise SessionDeleted(session_id=session_id)
-    return session
+    return _live(row) if row else None
 
 
 def existing(db: sqlite3.Connection, session_id: str) -> SessionRow:
@@ -42,10 +37,25 @@ def existing(db: sqlite3.Connection, session_id: str) -> SessionRow:
     return session
 
 
+def existing_with(
+    db: sqlite3.Connection, session_id: str, operation_id: str
+) -> tuple[SessionRow, int, rows.Row | None]:
+    """Return a live session's row, the store's newest seq, and the receipt of an operation.
+
+    Raises:
+        UnknownSession, SessionDeleted: as `existing`.
+    """
+    row = db.execute(SQL["ground"], (operation_id, session_id)).fetchone()
+    if row is None:
+        raise UnknownSession(session_id=session_id)
+    last_seq, *receipt = row[rows.SESSION_COLUMNS :]
+    return _live(row[: rows.SESSION_COLUMNS]), last_seq, tuple(receipt) if receipt[0] else None
+
+
 def readable(db: sqlite3.Connection, session_id: str) -> SessionRow | None:
     """Return a live session's row; of a deleted one nothing can be read."""
     row = db.execute(SQL["session"], (session_id,)).fetchone()
-    session = SessionRow(*row) if row else None
+    session = SessionRow._make(row) if row else None
     return session if session and session.deleted_at is None else None
 
 
@@ -89,3 +99,10 @@ def ledger(db: sqlite3.Connection, session_id: str) -> list[UsageEntry]:
         UsageEntry(source=source, model=model, usage=rows.usage(tokens))
         for source, model, *tokens in db.execute(SQL["usage"], (session.sid,))
     ]
+
+
+def _live(row: rows.Row) -> SessionRow:
+    session = SessionRow._make(row)
+    if session.deleted_at is not None:
+        raise SessionDeleted(session_id=session.session_id)
+    return session

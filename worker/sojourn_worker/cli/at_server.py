@@ -124,9 +124,8 @@ async def _talking(settings: Settings) -> AsyncIterator[Talk]:
     """Open the store if there is one to read, connect, and make Temporal's errors typed ones."""
     task_queue = settings.task_queue or options.TASK_QUEUE
     async with AsyncExitStack() as stack:
-        url = store_of(settings)
-        is_readable = url is not None and url != MEMORY and not is_missing(url)
-        store = await stack.enter_async_context(opened_store(url)) if is_readable else None
+        named = _readable(settings)
+        store = await stack.enter_async_context(opened_store(named)) if named else None
         client = await connect()
         sessions = SessionClient(client, task_queue=task_queue, store=store)
         stack.push_async_callback(sessions.close)
@@ -140,6 +139,12 @@ async def _talking(settings: Settings) -> AsyncIterator[Talk]:
             if isinstance(cause, ApplicationError):
                 raise from_failure(cause) from error
             raise
+
+
+def _readable(settings: Settings) -> str | SessionStore | None:
+    """Return the store, if it can be read from here: else texts come through a worker."""
+    named = store_of(settings)
+    return None if named is None or named == MEMORY or is_missing(named) else named
 
 
 async def _result(
@@ -167,12 +172,11 @@ async def _require_worker(talk: Talk) -> None:
     Raises:
         NoWorker: none came.
     """
-    try:
-        async with asyncio.timeout(WORKER_PATIENCE.total_seconds()):
-            while not await poller_identities(talk.client, talk.task_queue):
-                await asyncio.sleep(_LOOK.total_seconds())
-    except TimeoutError:
-        raise NoWorker(task_queue=talk.task_queue) from None
+    for _ in range(WORKER_PATIENCE // _LOOK):
+        if await poller_identities(talk.client, talk.task_queue):
+            return
+        await asyncio.sleep(_LOOK.total_seconds())
+    raise NoWorker(task_queue=talk.task_queue)
 
 
 async def _check_store(talk: Talk, result: TurnResult) -> None:

@@ -67,8 +67,12 @@ async def fork(settings: Settings, session_id: str, new_id: str, at: str | None)
             reason = f"session {session_id!r} has no message yet that a fork could stand on"
             raise InvalidInput(reason=reason)
         head = await store.fork(session_id, node_id, new_id)
-    data = {"session_id": new_id, "forked_from": session_id, "leaf": node_id}
-    data["head_revision"] = head.head_revision
+    data = {
+        "session_id": new_id,
+        "forked_from": session_id,
+        "leaf": node_id,
+        "head_revision": head.head_revision,
+    }
     return Answer(data, f"{new_id} stands on {node_id} of {session_id}")
 
 

@@ -30,7 +30,7 @@ CallId = Annotated[
         "git diff | sojourn session send chat-42 - --turn-id review-1 --json",
     )
 )
-def send(
+def send(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     session_id: options.SessionId,
     text: Annotated[
         str,

@@ -1,0 +1,1 @@
+"""Histories that workers of every version must be able to go on with."""
