@@ -130,14 +130,19 @@ class SessionStore(Protocol):
         ...
 
     async def orphaned_node_ids(self, session_id: str) -> Sequence[str]:
-        """Return the session's own live nodes that no live session's leaf reaches."""
+        """Return the session's own live nodes that no live session holds.
+
+        A session holds the path of its leaf, and the path of the node that it was forked at.
+        """
         ...
 
     async def tombstone_nodes(self, session_id: str, node_ids: Sequence[str]) -> int:
-        """Mark nodes deleted; unknown ids are passed over; return how many were marked.
+        """Mark own nodes deleted, with all that hangs on them; return how many were marked.
+
+        Unknown ids are passed over.
 
         Raises:
-            NodeReachable: a live session's leaf reaches one of them; nothing was marked.
+            NodeReachable: a live session holds one of them; nothing was marked.
         """
         ...
 

@@ -56,11 +56,13 @@ def translating(*, is_last: bool = False) -> Iterator[None]:
         raise ApplicationError(line, type=name, non_retryable=is_last) from None
 
 
-def to_failure(error: SojournError, *, is_final: bool = False) -> ApplicationError:
+def to_failure(
+    error: SojournError, *, is_final: bool = False, **more_facts: str
+) -> ApplicationError:
     """Return the failure that stands for `error` in Temporal."""
     return ApplicationError(
         str(error),
-        _plain(error.facts),
+        _plain(error.facts | more_facts),
         type=type(error).__name__,
         non_retryable=is_final or not error.retryable,
         next_retry_delay=_delay(error),

@@ -114,7 +114,7 @@ class Demo:
 
 
 def _coming(number: int, scene: Scene) -> str:
-    fate = f"; to be killed {scene.killed}" if scene.killed else ""
+    fate = " (to be killed)" if scene.killed else ""
     return f"turn-{number}: {scene.text}{fate}"
 
 

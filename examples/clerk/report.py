@@ -94,7 +94,7 @@ def _turn(told: Told, facts: SessionFacts, found: Evidence, where: str) -> dict[
 
 
 def _table(turns: Sequence[dict[str, Any]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=0)
     for name in WORDS:
         table.add_column(name, no_wrap=name != "tools")
     for name in FIGURES:

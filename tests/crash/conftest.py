@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from sojourn import ids
-
 from tests.support.server import DevServer
 from tests.support.stage import Stage
 

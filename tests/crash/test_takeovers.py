@@ -84,5 +84,6 @@ async def test_a_zombie_changes_nothing(new_stage: Callable[[], Awaitable[Stage]
         revived(await new_stage(), "stopped_committing"),
     )
 
-    assert asking == {**ONCE, "model 1": 2}
-    assert committing == ONCE
+    # The server may have given the second attempt to the zombie too, before it gave it up.
+    assert asking.pop("model 1") > committing["model 1"]
+    assert {"model 1": 1, **asking} == committing == ONCE

@@ -1,7 +1,8 @@
 """A process of its own that writes to a store: what other processes and SIGKILL do to it.
 
 Usage: python -m tests.store.writer URL SESSION COUNT [KILL_AT]: commits COUNT turns of one node
-each, printing a line for each, and kills itself at the KILL_AT-th statement of the last one.
+each, printing a line for each; kills itself in the last one, at the first statement that begins
+with KILL_AT (`COMMIT#2`: the second one).
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ from tests.store.making import chain, commit_of, spent, wish
 
 
 class Fuse:
-    """Counts statements, and ends the process at one of them."""
+    """Ends the process when a certain statement is about to run."""
 
-    def __init__(self, kill_at: int) -> None:
-        self.left = kill_at
+    def __init__(self, kill_at: str) -> None:
+        self.prefix, _, count = kill_at.partition("#")
+        self.left = int(count or 1)
 
-    def burn(self, _statement: str) -> None:
-        """Be told of a statement that is about to run."""
-        self.left -= 1
+    def burn(self, statement: str) -> None:
+        """Be told of a statement."""
+        self.left -= " ".join(statement.split()).startswith(self.prefix)
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -46,7 +48,7 @@ async def committed(store: SessionStore, session: str, owner: LeaseOwner) -> Com
         return None
 
 
-async def main(url: str, session: str, count: int, kill_at: int) -> None:
+async def main(url: str, session: str, count: int, kill_at: str) -> None:
     """Commit until `count` turns have landed."""
     owner = LeaseOwner(f"process-{os.getpid()}", "life")
     async with opened_store(url) as store:
@@ -61,5 +63,5 @@ async def main(url: str, session: str, count: int, kill_at: int) -> None:
 
 
 if __name__ == "__main__":
-    arguments = [*sys.argv[1:], "0"]
-    asyncio.run(main(arguments[0], arguments[1], int(arguments[2]), int(arguments[3])))
+    to, chat, turns, *rest = sys.argv[1:]
+    asyncio.run(main(to, chat, int(turns), "".join(rest)))

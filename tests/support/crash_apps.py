@@ -48,7 +48,7 @@ class StopAt:
         self._point = point
         self._has_stopped = False
 
-    async def reached(self, point: str, session_id: str) -> None:
+    async def reached(self, point: str, session_id: str) -> None:  # noqa: ARG002 - a Probe
         """Stand still here, once."""
         if point == self._point and not self._has_stopped:
             self._has_stopped = True

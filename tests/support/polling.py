@@ -12,7 +12,7 @@ INTERVAL_SECONDS = 0.05
 
 
 async def until(look: Callable[[], Awaitable[T]]) -> T:
-    """Look again and again until there is something, and return it; the test's timeout bounds it."""
+    """Look again and again until there is something, and return it."""
     while not (seen := await look()):
         await asyncio.sleep(INTERVAL_SECONDS)
     return seen

@@ -8,8 +8,6 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sojourn_worker import SessionClient, SojournPlugin
-from sojourn_worker.client import ClientSession
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.worker import Worker
 
@@ -19,6 +17,8 @@ from sojourn.errors import NoWorker, SojournError
 from sojourn.messages import Message
 from sojourn.ports import SilentProbe
 from sojourn.reads import ReadScope
+from sojourn_worker import SessionClient, SojournPlugin
+from sojourn_worker.client import ClientSession
 from tests.support.crash_apps import Ledger, shop
 from tests.support.worker_process import WorkerProcess
 

@@ -8,12 +8,12 @@ import os
 import signal
 import sys
 
-from sojourn_worker import SojournPlugin
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from sojourn.ports import SilentProbe
 from sojourn.testing import KillAt
+from sojourn_worker import SojournPlugin
 
 
 async def main(app: str, queue: str, store: str, kill_at: str) -> None:

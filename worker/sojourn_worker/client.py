@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
+from secrets import token_hex
 
 from temporalio.client import Client
 
@@ -268,7 +269,7 @@ class ClientSession:
     async def _submit(self, text: str, turn_id: str | None, *, wait: bool) -> ClientTurn:
         checked_text(text)
         turn_id = ids.checked("turn", turn_id) if turn_id is not None else ids.mint("turn")
-        request = SubmitTurn(turn_id=turn_id, text=text, wait=wait)
+        request = SubmitTurn(turn_id=turn_id, text=text, wait=wait, nonce=token_hex(4))
         outcome = await self._updates.submit(self._config, request)
         return ClientTurn(self, turn_id, outcome)
 

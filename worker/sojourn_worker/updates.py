@@ -70,16 +70,22 @@ class Updates:
     async def submit(self, config: SessionConfig, request: SubmitTurn) -> TurnOutcome | None:
         """Start the session's workflow if need be and queue a turn, never twice.
 
+        The server remembers what it told an earlier call with the same update id, even when the
+        run has ended. Of that only an outcome counts: a refusal may be out of date, and a queued
+        turn lost with its run. Then the session itself is asked.
+
         Raises:
             SojournError: the session's answer, typed.
             NoWorker: nobody polls the task queue.
         """
-        submitted = await self._retried(lambda: self._submit(config, request))
-        outcome = submitted.outcome
-        said = outcome.input_digest if outcome else submitted.input_digest
-        if said and said != ids.digest(request.text.encode()):
-            raise TurnConflict(session_id=config.session_id, turn_id=request.turn_id)
-        return outcome
+        try:
+            submitted = await self._submit(config, request, request.turn_id)
+            if submitted.outcome is not None or submitted.nonce == request.nonce:
+                return submitted.outcome
+        except SojournError as refusal:
+            if refusal.facts.get("nonce", request.nonce) == request.nonce:
+                raise
+        return (await self._submit(config, request, f"{request.turn_id}/{request.nonce}")).outcome
 
     async def call(
         self, workflow_id: str, update: str, argument: Compact, reply: type[T]
@@ -153,7 +159,19 @@ class Updates:
                 return None
             raise self._unavailable(error) from error
 
-    def _submit(self, config: SessionConfig, request: SubmitTurn) -> Coroutine[Any, Any, Submitted]:
+    async def _submit(
+        self, config: SessionConfig, request: SubmitTurn, update_id: str
+    ) -> Submitted:
+        submitted = await self._retried(lambda: self._start(config, request, update_id))
+        outcome = submitted.outcome
+        said = outcome.input_digest if outcome else submitted.input_digest
+        if said and said != ids.digest(request.text.encode()):
+            raise TurnConflict(session_id=config.session_id, turn_id=request.turn_id)
+        return submitted
+
+    def _start(
+        self, config: SessionConfig, request: SubmitTurn, update_id: str
+    ) -> Coroutine[Any, Any, Submitted]:
         start = WithStartWorkflowOperation(
             SessionWorkflow.run,
             config,
@@ -166,7 +184,7 @@ class Updates:
             SUBMIT,
             request,
             start_workflow_operation=start,
-            id=request.turn_id,
+            id=update_id,
             result_type=Submitted,
         )
 

@@ -41,11 +41,14 @@ class SubmitTurn(Compact):
         turn_id: the turn, and the update's id.
         text: the message.
         wait: whether the update may stay open until the turn has ended.
+        nonce: names this one call. Answer and refusal say it again, so that the caller knows one
+            that the server remembers from an earlier call with the same update id.
     """
 
     turn_id: str
     text: str
     wait: bool = False
+    nonce: str = ""
 
 
 class Submitted(Compact):
@@ -57,6 +60,7 @@ class Submitted(Compact):
 
     input_digest: str = ""
     outcome: TurnOutcome | None = None
+    nonce: str = ""
 
 
 class TurnName(Compact):

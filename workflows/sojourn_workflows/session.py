@@ -46,9 +46,7 @@ with workflow.unsafe.imports_passed_through():
     from sojourn_workflows.turn_run import TurnRun, typed
 
 
-@workflow.defn(
-    name="Session", sandboxed=False, failure_exception_types=options.FAILURE_TYPES
-)
+@workflow.defn(name="Session", sandboxed=False, failure_exception_types=options.FAILURE_TYPES)
 class SessionWorkflow:
     """One session's logical workflow: it serialises turns and owns the lease.
 
@@ -89,8 +87,9 @@ class SessionWorkflow:
         turn = self._book.book(request.turn_id, request.text)
         self._last_active = workflow.now()
         if request.wait and not self._has_many_waiters():
-            return Submitted(outcome=await self._end_of(turn))
-        return Submitted(input_digest=turn.digest)
+            outcome = await self._end_of(turn, nonce=request.nonce)
+            return Submitted(outcome=outcome, nonce=request.nonce)
+        return Submitted(input_digest=turn.digest, nonce=request.nonce)
 
     @submit.validator
     def _check_submit(self, request: SubmitTurn) -> None:
@@ -165,15 +164,17 @@ class SessionWorkflow:
             lambda: bool(self._book) or self._park_asked or self._must_continue()
         )
         if self._book:
-            is_over = await self._serve(self._book.take())
+            await self._serve(self._book.take())
             self._last_active = workflow.now()
-            return is_over
+            return False
         if not self._park_asked:
             await self._continue_as_new()
         await self._park()
-        return await self._may_end()
+        await workflow.wait_condition(lambda: bool(self._book) or workflow.all_handlers_finished())
+        self._park_asked = False
+        return not self._book
 
-    async def _serve(self, turn: BookedTurn) -> bool:
+    async def _serve(self, turn: BookedTurn) -> None:
         """Run one turn; whatever comes of it is told, and the session goes on."""
         self._serving = turn
         try:
@@ -182,22 +183,9 @@ class SessionWorkflow:
             await self._give_up(turn, error)
             raise to_failure(error) from None
         except SojournError as error:
-            return await self._refuse(turn, error)
+            self._book.settle(turn, error)
         finally:
             self._serving = self._run = None
-        return False
-
-    async def _refuse(self, turn: BookedTurn, error: SojournError) -> bool:
-        """Tell why a turn was not run; once that is told, the run ends.
-
-        As long as a run is open the server answers an update id alike: only another run may
-        serve the same turn.
-        """
-        is_told = self._waiters > 0 and not self._book
-        if is_told:
-            await self._park()
-        self._book.settle(turn, error)
-        return is_told and await self._may_end()
 
     async def _give_up(self, turn: BookedTurn, error: SojournError) -> None:
         """Tell every waiter that this run ends without having served it."""
@@ -229,12 +217,6 @@ class SessionWorkflow:
             # Nothing is lost: turns are committed, and the lease runs out by itself.
             workflow.logger.warning("session not parked: %s", typed(error))
 
-    async def _may_end(self) -> bool:
-        """Let the handlers finish; the run may end unless a message has come meanwhile."""
-        await workflow.wait_condition(lambda: bool(self._book) or workflow.all_handlers_finished())
-        self._park_asked = False
-        return not self._book
-
     async def _continue_as_new(self) -> None:
         self._is_closing = True
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -265,7 +247,7 @@ class SessionWorkflow:
                 self._park_asked = True
                 await workflow.wait_condition(lambda: not self._park_asked)
 
-    async def _end_of(self, turn: BookedTurn) -> TurnOutcome:
+    async def _end_of(self, turn: BookedTurn, **more_facts: str) -> TurnOutcome:
         self._waiters += 1
         try:
             await workflow.wait_condition(lambda: turn.ended is not None)
@@ -273,7 +255,7 @@ class SessionWorkflow:
             self._waiters -= 1
         if isinstance(turn.ended, TurnOutcome):
             return turn.ended
-        raise to_failure(turn.ended or SojournError())
+        raise to_failure(turn.ended or SojournError(), **more_facts)
 
     def _has_many_waiters(self) -> bool:
         return self._waiters >= options.MAX_WAITING_UPDATES

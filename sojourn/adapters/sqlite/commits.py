@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from datetime import datetime
+from typing import NamedTuple
 
 from sojourn.adapters import rules
 from sojourn.adapters.sqlite import graph_reads, rows, sessions
@@ -12,23 +13,38 @@ from sojourn.adapters.sqlite.graph_reads import Place
 from sojourn.adapters.sqlite.rows import SessionRow
 from sojourn.adapters.sqlite.sql import SQL
 from sojourn.commit import Commit, CommitReceipt, check_head, check_nodes, check_size
+from sojourn.errors import UnknownSession
 from sojourn.graph import NodeKind
 from sojourn.lease import check_fence
 
 
+class _Ground(NamedTuple):
+    """What a commit stands on, read at once."""
+
+    session: SessionRow
+    last_seq: int
+    leaf: Place | None
+    receipt: rows.Row | None
+
+
 def commit(db: sqlite3.Connection, commit: Commit, content: str, now: datetime) -> CommitReceipt:
-    """Apply a commit whose content hashes to `content`."""
-    session, last_seq, stored = sessions.existing_with(db, commit.session_id, commit.operation_id)
-    if stored is not None:
-        first = _receipt(session, commit.operation_id, stored)
-        return rules.replayed(commit, content, stored[0], first)
+    """Apply a commit whose content hashes to `content`.
+
+    The size is looked at after the nodes are in: only then are their ids known to be new, and
+    what is refused is rolled back.
+    """
+    ground = _ground(db, commit)
+    session = ground.session
+    if ground.receipt is not None:
+        first = _receipt(session, commit.operation_id, ground.receipt)
+        return rules.replayed(commit, content, ground.receipt[0], first)
     check_fence(session.lease, commit.session_id, commit.fencing_token)
     check_head(commit, session.head_revision)
-    places = _places(db, session, commit)
+    places = _places(db, ground, commit)
     check_nodes(commit, places)
+    _append(db, ground, commit, places, rows.micros(now))
     check_size(commit)
     _check_snapshots(db, commit)
-    _append(db, session, commit, places, last_seq + 1, rows.micros(now))
     _advance(db, session, commit, places)
     _account(db, session, commit, rows.micros(now))
     return _leave_receipt(db, session, commit, content)
@@ -60,16 +76,28 @@ def _receipt(session: SessionRow, operation_id: str, stored: rows.Row) -> Commit
     )
 
 
-def _places(db: sqlite3.Connection, session: SessionRow, commit: Commit) -> dict[str, Place]:
-    """Find what `check_nodes` asks for; the one query of a commit that grows with its nodes."""
+def _ground(db: sqlite3.Connection, commit: Commit) -> _Ground:
+    row = db.execute(SQL["ground"], (commit.operation_id, commit.session_id)).fetchone()
+    if row is None:
+        raise UnknownSession(session_id=commit.session_id)
+    session = sessions.live(row[: rows.SESSION_COLUMNS])
+    last_seq, frame, *receipt = row[rows.SESSION_COLUMNS :]
+    leaf = None
+    if frame is not None and session.leaf_seq is not None:
+        leaf = Place(session.leaf_seq, session.sid, frame or None, is_tombstoned=False)
+    return _Ground(session, last_seq, leaf, tuple(receipt) if receipt[0] else None)
+
+
+def _places(db: sqlite3.Connection, ground: _Ground, commit: Commit) -> dict[str, Place]:
+    """Find the stored nodes that the commit hangs on: mostly the leaf, and nothing to look up."""
     new = {node.node_id for node in commit.nodes}
-    outer = {node.parent_id for node in commit.nodes if node.parent_id} | {commit.leaf or ""}
-    found = graph_reads.places(db, new | outer)
-    return {
-        node_id: place
-        for node_id, place in found.items()
-        if node_id in new or graph_reads.is_visible(db, session, place)
-    }
+    outer = {node.parent_id for node in commit.nodes if node.parent_id}
+    outer = (outer | {commit.leaf} if commit.leaf else outer) - new
+    session, leaf = ground.session, ground.session.leaf
+    if leaf is not None and ground.leaf is not None and outer == {leaf}:
+        return {leaf: ground.leaf}
+    found = graph_reads.places(db, outer) if outer else {}
+    return {key: at for key, at in found.items() if graph_reads.is_visible(db, session, at)}
 
 
 def _check_snapshots(db: sqlite3.Connection, commit: Commit) -> None:
@@ -80,24 +108,26 @@ def _check_snapshots(db: sqlite3.Connection, commit: Commit) -> None:
 
 
 def _append(
-    db: sqlite3.Connection,
-    session: SessionRow,
-    commit: Commit,
-    places: dict[str, Place],
-    first_seq: int,
-    now: int,
+    db: sqlite3.Connection, ground: _Ground, commit: Commit, places: dict[str, Place], now: int
 ) -> None:
     """Insert the nodes, and enter their places into `places`."""
+    sid, hangs_on = ground.session.sid, dict(places)
     values: list[rows.Row] = []
-    for seq, node in enumerate(commit.nodes, first_seq):
+    for seq, node in enumerate(commit.nodes, ground.last_seq + 1):
         parent = places[node.parent_id] if node.parent_id else None
         inherited = parent.frame if parent else None
         frame = seq if node.kind == NodeKind.FRAME else inherited
-        places[node.node_id] = Place(seq, session.sid, frame, is_tombstoned=False)
+        places[node.node_id] = Place(seq, sid, frame, is_tombstoned=False)
         parent_seq = parent.seq if parent else None
-        row = (seq, session.sid, parent_seq, frame, now, node.kind, node.node_id)
+        row = (seq, sid, parent_seq, frame, now, node.kind, node.node_id)
         values.append((*row, commit.operation_id, node.body))
-    db.executemany(SQL["insert_node"], values)
+    try:
+        db.executemany(SQL["insert_node"], values)
+    except sqlite3.IntegrityError:
+        found = graph_reads.places(db, [node.node_id for node in commit.nodes])
+        taken = {key: at for key, at in found.items() if at.seq <= ground.last_seq}
+        check_nodes(commit, hangs_on | taken)
+        raise
 
 
 def _advance(

@@ -5,10 +5,11 @@ FROM pragma_application_id, pragma_user_version;
 -- session: The row of a session, deleted or not.
 SELECT * FROM sessions WHERE session_id = ?;
 
--- ground: What a commit stands on: its session, the newest node, its receipt if there is one.
+-- ground: What a commit stands on: session, newest node, its leaf's frame if live, its receipt.
 SELECT
-    s.*, (SELECT coalesce(max(seq), 0) FROM nodes), r.content_hash, r.head_revision, r.leaf,
-    r.result
+    s.*, (SELECT coalesce(max(seq), 0) FROM nodes),
+    (SELECT coalesce(frame, 0) FROM nodes WHERE seq = s.leaf_seq AND NOT tombstoned),
+    r.content_hash, r.head_revision, r.leaf, r.result
 FROM sessions s LEFT JOIN receipts r ON r.sid = s.sid AND r.operation_id = ?
 WHERE s.session_id = ?;
 

@@ -14,6 +14,18 @@ from sojourn.reads import Head
 from sojourn.usage import UsageEntry
 
 
+def live(row: rows.Row) -> SessionRow:
+    """Return a row of `sessions` as a session.
+
+    Raises:
+        SessionDeleted: it is what a deleted one left.
+    """
+    session = SessionRow._make(row)
+    if session.deleted_at is not None:
+        raise SessionDeleted(session_id=session.session_id)
+    return session
+
+
 def find(db: sqlite3.Connection, session_id: str) -> SessionRow | None:
     """Return a live session's row, or None.
 
@@ -21,7 +33,7 @@ def find(db: sqlite3.Connection, session_id: str) -> SessionRow | None:
         SessionDeleted: there was one.
     """
     row = db.execute(SQL["session"], (session_id,)).fetchone()
-    return _live(row) if row else None
+    return live(row) if row else None
 
 
 def existing(db: sqlite3.Connection, session_id: str) -> SessionRow:
@@ -35,21 +47,6 @@ def existing(db: sqlite3.Connection, session_id: str) -> SessionRow:
     if session is None:
         raise UnknownSession(session_id=session_id)
     return session
-
-
-def existing_with(
-    db: sqlite3.Connection, session_id: str, operation_id: str
-) -> tuple[SessionRow, int, rows.Row | None]:
-    """Return a live session's row, the store's newest seq, and the receipt of an operation.
-
-    Raises:
-        UnknownSession, SessionDeleted: as `existing`.
-    """
-    row = db.execute(SQL["ground"], (operation_id, session_id)).fetchone()
-    if row is None:
-        raise UnknownSession(session_id=session_id)
-    last_seq, *receipt = row[rows.SESSION_COLUMNS :]
-    return _live(row[: rows.SESSION_COLUMNS]), last_seq, tuple(receipt) if receipt[0] else None
 
 
 def readable(db: sqlite3.Connection, session_id: str) -> SessionRow | None:
@@ -99,10 +96,3 @@ def ledger(db: sqlite3.Connection, session_id: str) -> list[UsageEntry]:
         UsageEntry(source=source, model=model, usage=rows.usage(tokens))
         for source, model, *tokens in db.execute(SQL["usage"], (session.sid,))
     ]
-
-
-def _live(row: rows.Row) -> SessionRow:
-    session = SessionRow._make(row)
-    if session.deleted_at is not None:
-        raise SessionDeleted(session_id=session.session_id)
-    return session

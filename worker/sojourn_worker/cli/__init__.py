@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from sojourn_worker.cli.report import Report
@@ -14,4 +16,18 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 done, 1 refused or failed, 2 wrong usage."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     report = Report.of(arguments)
-    sys.exit(report.run(lambda: app(args=arguments, prog_name="sojourn", standalone_mode=False)))
+    code = report.run(lambda: app(args=arguments, prog_name="sojourn", standalone_mode=False))
+    if argv is None:
+        _leave(code)
+    sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once: Temporal's threads may call into Python up to the end.
+
+    While the interpreter is being taken apart such a call would crash or hang it.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
