@@ -117,11 +117,12 @@ class SessionStore(Protocol):
         """Read a session, from `leaf` instead of its own leaf if given; None if there is none.
 
         Nodes come in append order. The active path follows parents into the sessions that this
-        one was forked from.
+        one was forked from; of a leaf that is not stored it is empty.
 
         Raises:
             UnsupportedReadScope: the store cannot serve the scope.
-            GraphCorrupt: the parents form a cycle.
+            UnknownNode: the session does not have `leaf`.
+            GraphCorrupt: the path's parents form a cycle, or one is missing.
         """
         ...
 
@@ -162,7 +163,9 @@ class SessionStore(Protocol):
         ...
 
     async def delete(self, session_id: str) -> None:
-        """Delete a session; its id is refused for ever. Nodes that forks reach stay.
+        """Delete a session; its id is refused for ever. Nodes that forks hold stay.
+
+        Deleting it again is harmless.
 
         Raises:
             LeaseHeld: somebody works on it.

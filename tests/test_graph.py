@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -27,6 +28,9 @@ def chain(*node_ids: str) -> list[Node]:
 def ids(nodes: list[Node]) -> list[str]:
     """Return the ids of nodes."""
     return [each.node_id for each in nodes]
+
+
+LONG = chain("a", "f1", "b", "f2", "c", "d")
 
 
 @st.composite
@@ -128,6 +132,16 @@ def test_a_cycle_ends_in_an_error() -> None:
 def test_a_path_may_begin_at_a_node_whose_parent_is_elsewhere() -> None:
     """A trimmed graph has the first resident node first."""
     assert ids(SessionGraph([node("b", "a"), node("c", "b")], "c").active_path()) == ["b", "c"]
+
+
+def test_the_current_frame_is_what_follows_the_newest_frame_node() -> None:
+    """Without a frame node it is the whole path."""
+    frames = [replace(each, kind="frame") if "f" in each.node_id else each for each in LONG]
+
+    assert ids(SessionGraph(frames, "d").current_frame()) == ["c", "d"]
+    assert ids(SessionGraph(frames, "b").current_frame()) == ["b"]
+    assert SessionGraph(frames, "f2").current_frame() == []
+    assert SessionGraph(LONG, "b").current_frame() == LONG[:3]
 
 
 def test_nodes_are_found_by_id() -> None:

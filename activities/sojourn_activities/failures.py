@@ -56,13 +56,11 @@ def translating(*, is_last: bool = False) -> Iterator[None]:
         raise ApplicationError(line, type=name, non_retryable=is_last) from None
 
 
-def to_failure(
-    error: SojournError, *, is_final: bool = False, **more_facts: str
-) -> ApplicationError:
-    """Return the failure that stands for `error` in Temporal."""
+def to_failure(error: SojournError, *, is_final: bool = False, nonce: str = "") -> ApplicationError:
+    """Return the failure that stands for `error` in Temporal; `nonce` names the call it answers."""
     return ApplicationError(
         str(error),
-        _plain(error.facts | more_facts),
+        _plain(error.facts | ({"nonce": nonce} if nonce else {})),
         type=type(error).__name__,
         non_retryable=is_final or not error.retryable,
         next_retry_delay=_delay(error),

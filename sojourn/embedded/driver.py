@@ -3,169 +3,180 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from functools import partial
 
 from sojourn import turn as machine
-from sojourn.errors import ModelError, ModelUnavailable, SojournError, ToolRetry, UnknownCall
+from sojourn.embedded.control import TurnControl
+from sojourn.embedded.retrying import MODEL_WAIT_SECONDS, retried, stored
+from sojourn.errors import ModelUnavailable, SojournError, StoreError, ToolRetry, UnknownCall
 from sojourn.host import SessionHost
-from sojourn.outcome import Fault, TurnOutcome
+from sojourn.journal import tool_key
+from sojourn.outcome import Fault, TurnOutcome, TurnStatus
+from sojourn.raised import place_of
 from sojourn.requests import CallTool, CommitTurnRequest, StepTurn, TurnLimits, TurnRef
-from sojourn.turn import CallModel, CallTools, CommitTurn, ToolCallRef, TurnState
+from sojourn.turn import CallModel, CallTools, CommitTurn, StepAnswer, ToolCallRef, TurnState
 from sojourn.turns import call_tool, commit_turn, step_turn
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 1.0
+Move = Callable[[TurnState], Awaitable[TurnState]]
 
 
-@dataclass
-class TurnControl:
-    """How others reach a running turn: a cancel, and answers to waiting approvals."""
+@dataclass(frozen=True, slots=True)
+class TurnDriver:
+    """Makes the moves of one open turn.
 
-    cancel: asyncio.Event = field(default_factory=asyncio.Event)
-    approvals: dict[str, asyncio.Future[bool]] = field(
-        default_factory=dict[str, "asyncio.Future[bool]"]
-    )
-    committing: bool = False
+    Attributes:
+        host: what runs the turn's parts.
+        turn: the turn, and the fence to write it.
+        limits: what bounds it.
+        control: how others reach it.
+    """
 
-    def answer(self, session_id: str, call_id: str, *, approved: bool) -> None:
-        """Settle a waiting approval.
+    host: SessionHost
+    turn: TurnRef
+    limits: TurnLimits
+    control: TurnControl
+
+    async def run(self) -> TurnOutcome:
+        """Run the turn to its commit; a cancel that comes before makes it commit what it has.
+
+        Whatever a model or a tool raises ends in a commit too; only the store can prevent that.
 
         Raises:
-            UnknownCall: no such call waits.
+            SojournError: the turn could not be committed; its journal stays.
         """
-        waiting = self.approvals.pop(call_id, None)
-        if waiting is None or waiting.done():
-            raise UnknownCall(session_id=session_id, call_id=call_id)
-        waiting.set_result(approved)
+        state = machine.begin(self.turn.turn_id, self.limits.max_steps)
+        while True:
+            match machine.decide(state):
+                case CallModel(step):
+                    state = await self._guarded(partial(self._step, step), state)
+                case CallTools(step, calls):
+                    state = await self._guarded(partial(self._call_all, step, calls), state)
+                case CommitTurn(status, fault):
+                    return await self._commit(status, fault)
+                case _:
+                    raise AssertionError(state.phase)
 
+    async def _guarded(self, move: Move, state: TurnState) -> TurnState:
+        """Make a move that a cancel may stop; what fails becomes the turn's fault."""
+        if self.control.is_cancelled:
+            return machine.cancelled(state)  # before anything is begun
+        working = asyncio.ensure_future(move(state))
+        asked = asyncio.ensure_future(self.control.cancelled())
+        try:
+            await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if self.control.is_cancelled:
+                return machine.cancelled(state)
+            return _came_to(working, state)
+        finally:
+            await _stopped(working, asked)
 
-async def drive(
-    host: SessionHost, turn: TurnRef, limits: TurnLimits, control: TurnControl
-) -> TurnOutcome:
-    """Run an open turn to its commit; a cancel that comes in time makes it commit what it has."""
-    state = machine.begin(turn.turn_id, limits.max_steps)
-    while True:
-        match machine.decide(state):
-            case CallModel():
-                state = await _stepped(host, turn, state, control, limits)
-            case CallTools(step, calls):
-                state = await _called(host, turn, state, control, CallTools(step, calls))
-            case CommitTurn(status, fault):
-                control.committing = True
-                return await commit_turn(
-                    host, CommitTurnRequest(turn=turn, status=status, fault=fault)
-                )
-            case _:
-                raise AssertionError(state.phase)
+    async def _step(self, step: int, state: TurnState) -> TurnState:
+        request = StepTurn(turn=self.turn, step=step)
+        ask = partial(self._answer, request)
+        return machine.answered(
+            state, await retried(ask, self.limits.model_attempts, MODEL_WAIT_SECONDS)
+        )
 
+    async def _answer(self, request: StepTurn) -> StepAnswer:
+        try:
+            async with asyncio.timeout(self.limits.model_timeout_seconds):
+                return await step_turn(self.host, request)
+        except TimeoutError:
+            spec = self.host.app.agent(self.turn.agent).spec
+            model = spec.id if spec else ""
+            raise ModelUnavailable(model=model, reason="no answer in time") from None
 
-async def _stepped(
-    host: SessionHost, turn: TurnRef, state: TurnState, control: TurnControl, limits: TurnLimits
-) -> TurnState:
-    async def ask() -> TurnState:
-        request = StepTurn(turn=turn, step=state.step)
-        answer = await _retried(lambda: step_turn(host, request), limits)
-        return machine.answered(state, answer)
-
-    return await _or_cancelled(ask, state, control)
-
-
-async def _called(
-    host: SessionHost, turn: TurnRef, state: TurnState, control: TurnControl, move: CallTools
-) -> TurnState:
-    async def run() -> TurnState:
+    async def _call_all(
+        self, step: int, calls: tuple[ToolCallRef, ...], state: TurnState
+    ) -> TurnState:
         async with asyncio.TaskGroup() as group:
-            for call in move.calls:
-                group.create_task(_call(host, turn, control, move.step, call))
+            for call in calls:
+                group.create_task(self._call(step, call))
         return machine.tools_ended(state)
 
-    return await _or_cancelled(run, state, control)
-
-
-async def _call(
-    host: SessionHost, turn: TurnRef, control: TurnControl, step: int, call: ToolCallRef
-) -> None:
-    denied = call.approval and not await _approved(control, call.call_id)
-    delay = call.retry_initial_seconds
-    for attempt in range(1, call.max_attempts + 1):
+    async def _call(self, step: int, call: ToolCallRef) -> None:
         request = CallTool(
-            turn=turn,
+            turn=self.turn,
             step=step,
             call_id=call.call_id,
-            attempt=attempt,
             max_attempts=call.max_attempts,
-            denied=denied,
+            denied=call.approval and not await self._is_approved(step, call),
         )
         try:
-            await call_tool(host, request)
-        except ToolRetry as again:
-            await asyncio.sleep(again.after_seconds or delay)
-            delay = min(delay * 2, call.retry_max_seconds)
-        else:
-            return
-
-
-async def _approved(control: TurnControl, call_id: str) -> bool:
-    waiting = asyncio.get_running_loop().create_future()
-    control.approvals[call_id] = waiting
-    return bool(await waiting)
-
-
-async def _retried(ask: Callable[[], Awaitable[T]], limits: TurnLimits) -> T:
-    for attempt in range(1, limits.model_attempts + 1):
-        try:
-            async with asyncio.timeout(limits.model_timeout_seconds):
-                return await ask()
-        except ModelError as error:
-            if not error.retryable or attempt == limits.model_attempts:
+            await self._attempts(request, call)
+        except (StoreError, UnknownCall):
+            raise  # it cannot be settled either
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_being_cancelled():
                 raise
-            await asyncio.sleep(error.retry_after_seconds or RETRY_SECONDS * attempt)
-        except TimeoutError:
-            if attempt == limits.model_attempts:
-                raise ModelUnavailable(model="of the agent", reason="no answer in time") from None
-    raise AssertionError(limits)
+            log.error("call of %s: %s at %s", call.tool_id, type(error).__name__, place_of(error))  # noqa: TRY400 - a traceback shows content
+            await call_tool(self.host, request.model_copy(update={"settle": True}))
+
+    async def _attempts(self, request: CallTool, call: ToolCallRef) -> None:
+        delay = call.retry_initial_seconds
+        while True:
+            try:
+                await call_tool(self.host, request)
+            except ToolRetry as again:
+                await asyncio.sleep(again.after_seconds or delay)
+                delay = min(delay * 2, call.retry_max_seconds)
+                request = request.model_copy(update={"attempt": request.attempt + 1})
+            else:
+                return
+
+    async def _is_approved(self, step: int, call: ToolCallRef) -> bool:
+        """Ask a person, unless the call has begun: then its journal says what comes of it."""
+        turn = self.turn
+        journal = await self.host.store.effects(turn.session_id, turn.turn_id)
+        if any(effect.effect_key == tool_key(step, call.call_id) for effect in journal):
+            return True
+        return await self.control.approval(call.call_id)
+
+    async def _commit(self, status: TurnStatus, fault: Fault | None) -> TurnOutcome:
+        if self.control.close():
+            status, fault = TurnStatus.CANCELLED, None
+        request = CommitTurnRequest(turn=self.turn, status=status, fault=fault)
+        return await stored(partial(commit_turn, self.host, request))
 
 
-async def _or_cancelled(
-    work: Callable[[], Awaitable[TurnState]], state: TurnState, control: TurnControl
-) -> TurnState:
-    if control.cancel.is_set():
-        return machine.cancelled(state)  # before anything is begun
-    working = asyncio.ensure_future(work())
-    asked = asyncio.create_task(control.cancel.wait())
-    try:
-        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else machine.cancelled(state)
-    except SojournError as error:
-        return machine.failed(state, Fault.of(error))
-    except ExceptionGroup as group:
-        return machine.failed(state, _fault_of(group))
-    finally:
-        await _stop(working)
-        await _stop(asked)
+def _came_to(working: asyncio.Future[TurnState], state: TurnState) -> TurnState:
+    if working.cancelled():
+        # Nobody here has cancelled it: what it called did so to itself.
+        return machine.failed(state, Fault.of(asyncio.CancelledError()))
+    error = working.exception()
+    if error is None:
+        return working.result()
+    if not isinstance(error, Exception):
+        raise error
+    first = next(_leaves(error))
+    if not isinstance(first, SojournError):
+        log.error("the turn failed: %s at %s", type(first).__name__, place_of(first))
+    return machine.failed(state, Fault.of(first))
 
 
-async def _stop(task: asyncio.Future[Any]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()  # else asyncio complains that nobody looked
+def _leaves(error: Exception) -> Iterator[Exception]:
+    if not isinstance(error, ExceptionGroup):
+        yield error
+        return
+    for inner in error.exceptions:
+        yield from _leaves(inner)
 
 
-def _fault_of(group: ExceptionGroup[Exception]) -> Fault:
-    """Name the first of several errors; one that is not ours is a bug and goes up."""
-    ours, others = group.split(SojournError)
-    if others is not None or ours is None:
-        raise group
-    return Fault.of(next(_leaves(ours)))
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
-def _leaves(group: ExceptionGroup[SojournError]) -> Iterator[SojournError]:
-    for error in group.exceptions:
-        if isinstance(error, ExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+async def _stopped(*tasks: asyncio.Future[object]) -> None:
+    """Cancel `tasks` and wait until they have ended, however they end."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # else asyncio complains that nobody looked

@@ -3,62 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sojourn import ids
-from sojourn.embedded.driver import TurnControl, drive
-from sojourn.errors import LeaseHeld, TurnConflict, UnknownCall, UnknownTurn
+from sojourn.embedded.control import TurnControl
+from sojourn.embedded.driver import TurnDriver
+from sojourn.embedded.retrying import stored
+from sojourn.embedded.turn import EmbeddedTurn
+from sojourn.errors import (
+    InvalidInput,
+    LeaseHeld,
+    StoreError,
+    TurnConflict,
+    UnknownCall,
+    UnknownTurn,
+)
 from sojourn.events import SessionEvent, follow, follow_turn
 from sojourn.host import SessionHost
 from sojourn.inputs import checked_text
 from sojourn.keeper import LeaseKeeper
 from sojourn.lease import LeaseOwner
-from sojourn.outcome import TurnOutcome, TurnResult
+from sojourn.outcome import TurnOutcome, TurnResult, TurnStatus
 from sojourn.ports import SessionStore
-from sojourn.requests import BeginTurn, ParkSession, TurnRef
+from sojourn.requests import BeginTurn, ParkSession, TurnBegun, TurnRef
 from sojourn.turns import answer_text, begin_turn, park_session
 from sojourn.view import SessionView, view_session
 
 if TYPE_CHECKING:
     from sojourn.app import App
 
-
-class EmbeddedTurn:
-    """A turn that was submitted: its id, and how to wait for it or cancel it."""
-
-    def __init__(
-        self,
-        turn_id: str,
-        text: str,
-        control: TurnControl,
-        task: asyncio.Task[TurnResult],
-        follow: Callable[[asyncio.Future[TurnResult], str | None], AsyncIterator[SessionEvent]],
-    ) -> None:
-        self.id = turn_id
-        self.text = text
-        self.control = control
-        self._task = task
-        self._follow = follow
-
-    async def result(self) -> TurnResult:
-        """Wait for the turn's end.
-
-        Raises:
-            SojournError: the turn could not be run.
-        """
-        return await asyncio.shield(self._task)
-
-    async def cancel(self) -> bool:
-        """Cancel the turn, and tell whether that won over its commit."""
-        self.control.cancel.set()
-        return (await self.result()).status == "cancelled"
-
-    def events(self, after: str | None = None) -> AsyncIterator[SessionEvent]:
-        """Yield what happens in the turn, and end with it; see `sojourn.events.follow_turn`."""
-        return self._follow(self._task, after)
+log = logging.getLogger(__name__)
 
 
 class EmbeddedSession:
@@ -73,6 +51,7 @@ class EmbeddedSession:
         self._turns: dict[str, EmbeddedTurn] = {}
         self._serial = asyncio.Lock()
         self._token = 0
+        self._is_closed = False
 
     async def send(self, text: str, turn_id: str | None = None) -> TurnResult:
         """Send a message and wait for the turn's end; the same turn id again runs nothing.
@@ -92,33 +71,32 @@ class EmbeddedSession:
         Raises:
             EmptyText, TextTooLarge, InvalidId: as `send`.
             TurnConflict: the turn is open with other text.
+            InvalidInput: the session is closed.
         """
         checked_text(text)
         turn_id = ids.checked("turn", turn_id) if turn_id is not None else ids.mint("turn")
+        if self._is_closed:
+            raise InvalidInput(reason=f"session {self.session_id!r} is closed here: open it again")
         known = self._turns.get(turn_id)
         if known is not None and known.text != text:
             raise TurnConflict(session_id=self.session_id, turn_id=turn_id)
         return known or self._start(turn_id, text)
 
-    def _start(self, turn_id: str, text: str) -> EmbeddedTurn:
-        control = TurnControl()
-        task = asyncio.create_task(self._run(turn_id, text, control))
-        follow = partial(follow_turn, self._host.store, self.session_id, turn_id)
-        turn = EmbeddedTurn(turn_id, text, control, task, follow)
-        self._turns[turn_id] = turn
-        task.add_done_callback(lambda _: self._turns.pop(turn_id, None))
-        return turn
-
     async def cancel(self, turn_id: str) -> bool:
         """Cancel a turn by its id, and tell whether that won over its commit.
 
+        It returns at once: the turn ends when what it was doing has stopped.
+
         Raises:
-            UnknownTurn: no such turn is open.
+            UnknownTurn: there is no such turn.
         """
         turn = self._turns.get(turn_id)
+        receipt = await self._host.store.receipt(self.session_id, turn_id)
+        if receipt is not None:
+            return TurnOutcome.of(receipt).status is TurnStatus.CANCELLED
         if turn is None:
             raise UnknownTurn(session_id=self.session_id, turn_id=turn_id)
-        return await turn.cancel()
+        return turn.control.cancel() or (await turn.result()).status is TurnStatus.CANCELLED
 
     async def approve(self, call_id: str) -> None:
         """Let a waiting tool call run.
@@ -138,7 +116,7 @@ class EmbeddedSession:
 
     def waiting_approvals(self) -> list[str]:
         """Return the ids of the calls that wait for `approve` or `deny`."""
-        return [call for turn in self._turns.values() for call in turn.control.approvals]
+        return [call for turn in self._turns.values() for call in turn.control.waiting()]
 
     async def show(self) -> SessionView:
         """Read the session from its store.
@@ -170,19 +148,43 @@ class EmbeddedSession:
         """
         return follow(self._host.store, self.session_id, after, open_turn=self._running_turn)
 
+    def events_of(self, turn: EmbeddedTurn, after: str | None) -> AsyncIterator[SessionEvent]:
+        """Yield what happens in one turn; see `EmbeddedTurn.events`."""
+        return follow_turn(self._host.store, self.session_id, turn.id, turn.task, after)
+
     async def park(self) -> None:
         """Wait for the open turns, give the lease back and drop the session from memory."""
+        open_turns = [turn.task for turn in self._turns.values()]
+        if open_turns:
+            await asyncio.wait(open_turns)
+        request = ParkSession(session_id=self.session_id, fencing_token=self._token)
         async with self._serial:
-            await park_session(
-                self._host,
-                ParkSession(session_id=self.session_id, fencing_token=self._token),
-            )
+            await stored(partial(park_session, self._host, request))
 
     async def close(self) -> None:
-        """Cancel what runs, and park; the turns' journals stay for whoever goes on with them."""
-        for turn in list(self._turns.values()):
-            turn.control.cancel.set()
-        await self.park()
+        """Cancel what is open, which commits what it has, and park; nothing is taken any more.
+
+        A park that fails costs nothing that was said: the lease runs out by itself.
+        """
+        self._is_closed = True
+        for turn in self._turns.values():
+            turn.control.cancel()
+        try:
+            await self.park()
+        except StoreError as error:
+            log.warning("session %s was closed without its lease: %s", self.session_id, error)
+
+    def _start(self, turn_id: str, text: str) -> EmbeddedTurn:
+        control = TurnControl()
+        task = asyncio.create_task(self._run(turn_id, text, control))
+        turn = self._turns[turn_id] = EmbeddedTurn(self, turn_id, text, control, task)
+        task.add_done_callback(partial(self._ended, turn_id))
+        return turn
+
+    def _ended(self, turn_id: str, task: asyncio.Task[TurnResult]) -> None:
+        del self._turns[turn_id]
+        if not task.cancelled():
+            task.exception()  # else asyncio complains of a failure that nobody asked for
 
     def _running_turn(self) -> str | None:
         """Name the turn that runs: the first of those that are open, since they run in order."""
@@ -190,7 +192,7 @@ class EmbeddedSession:
 
     def _answer(self, call_id: str, *, approved: bool) -> None:
         for turn in self._turns.values():
-            if call_id in turn.control.approvals:
+            if call_id in turn.control.waiting():
                 return turn.control.answer(self.session_id, call_id, approved=approved)
         raise UnknownCall(session_id=self.session_id, call_id=call_id)
 
@@ -201,26 +203,9 @@ class EmbeddedSession:
         return TurnResult.of(self.session_id, outcome, answer)
 
     async def _outcome(self, turn_id: str, text: str, control: TurnControl) -> TurnOutcome:
-        begun = await begin_turn(
-            self._host,
-            BeginTurn(
-                session_id=self.session_id,
-                agent=self.agent,
-                turn_id=turn_id,
-                text=text,
-                owner_id=self._owner.owner_id,
-                incarnation_id=self._owner.incarnation_id,
-                executor_id=self._executor_id,
-            ),
-        )
+        begun = await self._begin(turn_id, text)
         if begun.outcome is not None:
             return begun.outcome
-        if begun.holder is not None:
-            raise LeaseHeld(
-                session_id=self.session_id,
-                holder=begun.holder.name,
-                expires_at=begun.holder.expires_at,
-            )
         self._token = begun.fencing_token
         turn = TurnRef(
             session_id=self.session_id,
@@ -230,7 +215,26 @@ class EmbeddedSession:
             head_revision=begun.head_revision,
         )
         keeper = LeaseKeeper(self._host.store, self.session_id, self._token, self._host.app.timings)
-        return await keeper.run(drive(self._host, turn, begun.limits, control))
+        return await keeper.run(TurnDriver(self._host, turn, begun.limits, control).run())
+
+    async def _begin(self, turn_id: str, text: str) -> TurnBegun:
+        request = BeginTurn(
+            session_id=self.session_id,
+            agent=self.agent,
+            turn_id=turn_id,
+            text=text,
+            owner_id=self._owner.owner_id,
+            incarnation_id=self._owner.incarnation_id,
+            executor_id=self._executor_id,
+        )
+        begun = await stored(partial(begin_turn, self._host, request))
+        if begun.holder is not None:
+            raise LeaseHeld(
+                session_id=self.session_id,
+                holder=begun.holder.name,
+                expires_at=begun.holder.expires_at,
+            )
+        return begun
 
 
 @asynccontextmanager

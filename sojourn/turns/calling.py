@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from sojourn import ids
 from sojourn.draft import unknown_response
-from sojourn.errors import EffectSettled, ToolRetry, ToolTimedOut, UnknownCall
+from sojourn.errors import EffectSettled, ToolRetry, ToolTimedOut, ToolUnavailable, UnknownCall
 from sojourn.host import SessionHost
 from sojourn.journal import Effect, EffectKind, EffectRef, EffectStatus, Outcome, tool_key
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import CallStatus, ToolCallPart, tool_response
+from sojourn.models import ToolSpec
 from sojourn.requests import CallTool, ToolEnded
 from sojourn.residents import Resident
-from sojourn.tools import AnyTool, ToolContext, ToolResult
+from sojourn.tools import AnyTool, Tool, ToolContext, ToolResult
 
 DENIED = "A person refused this call: it was not run."
 LOST = "The tool did not end: every attempt was lost or timed out."
@@ -67,8 +68,9 @@ async def call_tool(host: SessionHost, request: CallTool) -> ToolEnded:
     effect = await host.store.start_effect(call.ref, attempt_id)
     if effect.is_final:
         return _ended(effect)
-    if request.settle or (effect.attempt_id != attempt_id and not call.tool.options.idempotent):
-        return await _record_lost(call)
+    may_have_run = effect.attempt_id != attempt_id and not call.tool.options.idempotent
+    if request.settle or may_have_run:
+        return await _record_lost(call, may_have_run=may_have_run)
     await host.app.probe.reached("tool.started", request.turn.session_id)
     result = await _run(call)
     await host.app.probe.reached("tool.ran", request.turn.session_id)
@@ -81,7 +83,20 @@ async def _resolved(host: SessionHost, request: CallTool) -> _Call:
     turn = request.turn
     resident = await host.resident(turn.session_id, turn.agent, turn.head_revision)
     written = await _written(host, resident, request)
-    return _Call(host, request, written, resident.runtime.catalog.find(written.name))
+    try:
+        tool = resident.runtime.catalog.find(written.name)
+    except ToolUnavailable as gone:
+        tool = _stand_in(written.name, gone)
+    return _Call(host, request, written, tool)
+
+
+def _stand_in(name: str, gone: ToolUnavailable) -> AnyTool:
+    """Return a tool that fails as `gone`: the worker that began the call had more tools."""
+
+    async def unavailable(arguments: object, context: object) -> None:
+        raise gone
+
+    return Tool(unavailable, tool_id=name, spec=ToolSpec(name, "", {}))
 
 
 async def _written(host: SessionHost, resident: Resident, request: CallTool) -> ToolCallPart:
@@ -147,7 +162,7 @@ def _given_up(again: ToolRetry) -> ToolResult:
 
 async def _record(call: _Call, result: ToolResult) -> ToolEnded:
     if isinstance(result.failure, ToolTimedOut) and not call.tool.options.idempotent:
-        return await _record_lost(call)
+        return await _record_lost(call, may_have_run=True)
     status = EffectStatus.DONE if result.status is CallStatus.DONE else EffectStatus.FAILED
     return await _write(call, status, result.response, result.status)
 
@@ -156,8 +171,8 @@ async def _record_denied(call: _Call) -> ToolEnded:
     return await _write(call, EffectStatus.FAILED, {"error": DENIED}, CallStatus.DENIED)
 
 
-async def _record_lost(call: _Call) -> ToolEnded:
-    if call.tool.options.idempotent:
+async def _record_lost(call: _Call, *, may_have_run: bool) -> ToolEnded:
+    if not may_have_run:
         return await _write(call, EffectStatus.FAILED, {"error": LOST}, CallStatus.FAILED)
     payload = unknown_response(call.written).encode()
     outcome = Outcome(EffectKind.TOOL, EffectStatus.UNKNOWN, payload, _facts(CallStatus.UNKNOWN))

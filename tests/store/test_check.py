@@ -141,6 +141,26 @@ async def test_a_path_with_a_gap_or_a_cycle_is_no_path(
     await store.close()
 
 
+async def test_an_orphan_whose_parent_is_lost_keeps_that_parents_name(
+    sqlite_path: Path, damage: sqlite3.Connection
+) -> None:
+    """Off the path a gap hurts nobody, but it never looks like a root."""
+    store = await open_store(f"sqlite:///{sqlite_path}")
+    await filled(store)
+    await grown(store, "x", "y", parent="a")
+    damage.execute("DELETE FROM nodes WHERE node_id = 'b'")
+    read = await store.load("s", ReadScope.FULL_GRAPH)
+
+    assert read is not None
+    assert {node.node_id: node.parent_id for node in read.nodes} == {
+        "a": None,
+        "c": "#2",
+        "x": "a",
+        "y": "x",
+    }
+    await store.close()
+
+
 @pytest.mark.parametrize("scope", ReadScope)
 async def test_a_dangling_leaf_reads_as_no_path(
     sqlite_path: Path, damage: sqlite3.Connection, scope: ReadScope

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sojourn.adapters.sqlite import SqliteStore
+from sojourn.adapters.sqlite import SqliteStore, rows
 from sojourn.adapters.sqlite.connection import Connection
 from sojourn.clock import ManualClock
 from sojourn.commit import Commit, NewNode
@@ -244,6 +244,29 @@ async def test_vacuum_gives_space_back(sqlite_store: SqliteStore, sqlite_path: P
 def size(path: Path) -> int:
     """Return a file's size."""
     return path.stat().st_size
+
+
+async def test_a_commit_makes_its_attachments_permanent(
+    sqlite_store: SqliteStore, sqlite_path: Path, clock: ManualClock
+) -> None:
+    """The marks land with the turn, on its own session's rows alone; they go when it goes."""
+    lease = await sqlite_store.claim(wish())
+    await sqlite_store.claim(wish(session="other"))
+    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as db:
+        for sid, name in ((1, "f1"), (1, "f2"), (2, "f1")):
+            intent = (sid, name, "file:///f", 7)
+            db.execute("INSERT INTO attachments VALUES (?, ?, ?, ?, NULL, NULL)", intent)
+        made = commit_of(lease, 0, *chain(None, "a"), attachment_ids=("f1",), release=True)
+        await sqlite_store.commit(made)
+        query = "SELECT sid, attachment_id, turn_id, committed_at FROM attachments"
+        at = rows.micros(clock.now())
+        assert db.execute(query).fetchall() == [
+            (1, "f1", "t1", at),
+            (1, "f2", None, None),
+            (2, "f1", None, None),
+        ]
+        await sqlite_store.delete("s")
+        assert db.execute(query).fetchall() == [(2, "f1", None, None)]
 
 
 async def test_a_closed_store_is_unavailable(sqlite_store: SqliteStore) -> None:

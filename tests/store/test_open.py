@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from sojourn.adapters.memory import MemoryStore
 from sojourn.adapters.open import open_store, opened_store
-from sojourn.adapters.sqlite import SqliteStore, sql
+from sojourn.adapters.sqlite import SqliteStore, schema, sql
 from sojourn.adapters.sqlite.connection import Connection
 from sojourn.adapters.sqlite.errors import translated
 from sojourn.adapters.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -188,6 +189,56 @@ async def test_a_place_that_cannot_hold_a_store_is_refused(
 
     with pytest.raises(StoreUnusable, match=reason):
         await open_store(f"sqlite:///{place}")
+
+
+class Patience:
+    """A clock of the thread that opens: each pause does something, each look is later."""
+
+    def __init__(self, on_pause: Callable[[], object], seconds_a_look: float) -> None:
+        self.now = 0.0
+        self.sleep: Callable[[float], object] = lambda _seconds: on_pause()
+        self.seconds_a_look = seconds_a_look
+
+    def monotonic(self) -> float:
+        """Return the time, which goes on with every look."""
+        self.now += self.seconds_a_look
+        return self.now
+
+
+@pytest.mark.parametrize("lets_go", [True, False])
+async def test_a_file_that_another_process_is_making_is_waited_for(
+    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch, lets_go: bool
+) -> None:
+    """Bounded: it is opened when the other is done, or contended."""
+    monkeypatch.setattr(schema, "BUSY_TIMEOUT_SECONDS", 0.01)
+    with closing(
+        sqlite3.connect(sqlite_path, isolation_level=None, check_same_thread=False)
+    ) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("CREATE TABLE half_made (x)")
+        patience = Patience(lambda: other.execute("ROLLBACK"), 0.001 if lets_go else 1.0)
+        monkeypatch.setattr(schema, "time", patience)
+        if lets_go:
+            async with opened_store(f"sqlite:///{sqlite_path}") as store:
+                assert list(await store.heads()) == []
+        else:
+            with pytest.raises(Contended):
+                await open_store(f"sqlite:///{sqlite_path}")
+
+
+async def test_a_store_without_its_reader_is_not_open(
+    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was opened before the failure is closed again."""
+
+    def fails(path: str, url: str) -> sqlite3.Connection:
+        raise StoreUnusable(url=url, reason=f"no reader of {path}")
+
+    monkeypatch.setattr(schema, "open_reader", fails)
+    with pytest.raises(StoreUnusable, match="no reader"):
+        await open_store(f"sqlite:///{sqlite_path}")
+
+    assert names(sqlite_path.parent) == [sqlite_path.name]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 from sojourn.errors import SessionHeld
 from sojourn.requests import BeginTurn, TurnBegun
@@ -31,14 +30,14 @@ async def open_turn(config: SessionConfig, turn: BookedTurn, known_token: int) -
         if begun.holder is None:
             return begun
         waited = (workflow.now() - asked_at).total_seconds()
-        if turn.is_cancelled or waited >= config.held_seconds:
+        left = config.held_seconds - waited
+        if turn.is_cancelled or left <= 0:
             raise SessionHeld(
                 session_id=config.session_id, holder=begun.holder.name, waited_seconds=waited
             )
         with contextlib.suppress(asyncio.TimeoutError):
-            await workflow.wait_condition(
-                lambda: turn.is_cancelled, timeout=begun.holder.retry_after_seconds
-            )
+            pause = min(left, begun.holder.retry_after_seconds)
+            await workflow.wait_condition(lambda: turn.is_cancelled, timeout=pause)
 
 
 async def _begun(request: BeginTurn) -> TurnBegun:
@@ -46,7 +45,7 @@ async def _begun(request: BeginTurn) -> TurnBegun:
         begun: TurnBegun = await workflow.execute_local_activity_method(
             SessionActivities.begin, request, **options.STORE
         )
-    except ActivityError as error:
+    except LOCAL_FAILURES as error:
         raise typed(error) from error
     return begun
 

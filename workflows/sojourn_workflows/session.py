@@ -10,7 +10,6 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from sojourn import ids
@@ -87,7 +86,7 @@ class SessionWorkflow:
         turn = self._book.book(request.turn_id, request.text)
         self._last_active = workflow.now()
         if request.wait and not self._has_many_waiters():
-            outcome = await self._end_of(turn, nonce=request.nonce)
+            outcome = await self._end_of(turn, request.nonce)
             return Submitted(outcome=outcome, nonce=request.nonce)
         return Submitted(input_digest=turn.digest, nonce=request.nonce)
 
@@ -213,7 +212,7 @@ class SessionWorkflow:
             await workflow.execute_local_activity_method(
                 SessionActivities.park, request, **options.STORE
             )
-        except ActivityError as error:
+        except LOCAL_FAILURES as error:
             # Nothing is lost: turns are committed, and the lease runs out by itself.
             workflow.logger.warning("session not parked: %s", typed(error))
 
@@ -247,7 +246,7 @@ class SessionWorkflow:
                 self._park_asked = True
                 await workflow.wait_condition(lambda: not self._park_asked)
 
-    async def _end_of(self, turn: BookedTurn, **more_facts: str) -> TurnOutcome:
+    async def _end_of(self, turn: BookedTurn, nonce: str = "") -> TurnOutcome:
         self._waiters += 1
         try:
             await workflow.wait_condition(lambda: turn.ended is not None)
@@ -255,7 +254,7 @@ class SessionWorkflow:
             self._waiters -= 1
         if isinstance(turn.ended, TurnOutcome):
             return turn.ended
-        raise to_failure(turn.ended or SojournError(), **more_facts)
+        raise to_failure(turn.ended or SojournError(), nonce=nonce)
 
     def _has_many_waiters(self) -> bool:
         return self._waiters >= options.MAX_WAITING_UPDATES

@@ -22,6 +22,9 @@ from sojourn_workflows.contract import SessionStatus
 # A tool call that fails for these cannot be settled either: the turn ends.
 FATAL = {kind.__name__ for kind in (*StoreError.__subclasses__(), UnknownCall)}
 
+# A local activity's own failure comes as it is; an activity's comes wrapped.
+LOCAL_FAILURES = (ActivityError, ApplicationError)
+
 
 class TurnRun:
     """Drives one open turn to its commit.
@@ -162,7 +165,7 @@ class TurnRun:
             outcome: TurnOutcome = await workflow.execute_local_activity_method(
                 SessionActivities.commit, request, **options.STORE
             )
-        except ActivityError as error:
+        except LOCAL_FAILURES as error:
             raise typed(error) from error
         self.state = machine.committed(self.state)
         return outcome
@@ -177,8 +180,10 @@ def fault_of(error: ActivityError) -> Fault:
     return Fault(type=name, message=f"{error.activity_type}: {cause or error}")
 
 
-def typed(error: ActivityError) -> SojournError:
+def typed(error: ActivityError | ApplicationError) -> SojournError:
     """Return the domain error behind a failed activity."""
+    if isinstance(error, ApplicationError):
+        return from_failure(error)
     if isinstance(error.cause, ApplicationError):
         return from_failure(error.cause)
     return from_failure(ApplicationError(fault_of(error).message))

@@ -1,0 +1,122 @@
+"""Two processes' worth of session hosts in one, over one file, and probes that hold them up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sojourn import Agent, App
+from sojourn.host import SessionHost
+from sojourn.messages import Message
+from sojourn.outcome import TurnOutcome, TurnStatus
+from sojourn.ports import Probe, SilentProbe
+from sojourn.requests import BeginTurn, CallTool, CommitTurnRequest, StepTurn, TurnRef
+from sojourn.testing import ScriptedModel
+from sojourn.tools import AnyTool
+from sojourn.turn import StepAnswer
+from sojourn.turns import begin_turn, call_tool, commit_turn, step_turn
+
+SESSION = "chat-1"
+OWNER = "temporal/default/session/chat-1"
+Script = Callable[[Sequence[Message]], Any]
+
+
+@dataclass
+class Gate:
+    """A probe that holds up whoever passes a point, until it is opened."""
+
+    point: str
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def reached(self, point: str, session_id: str) -> None:
+        """Wait here, if it is the point."""
+        if point == self.point:
+            self.arrived.set()
+            await self.opened.wait()
+
+    async def passed_after(self, held: Awaitable[Any], first: Awaitable[Any]) -> list[Any]:
+        """Let `held` come to the gate, do `first` meanwhile, then let `held` go on."""
+        holding = asyncio.ensure_future(held)
+        await self.arrived.wait()
+        before = await first
+        self.opened.set()
+        return [before, await holding]
+
+
+@dataclass
+class Worker:
+    """What a worker process does of a turn, as its activities would."""
+
+    host: SessionHost
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls, store_url: str, script: Script, *tools: AnyTool, probe: Probe | None = None
+    ) -> AsyncIterator[Worker]:
+        """Open the store as a process of its own would."""
+        agent = Agent("clerk", model=ScriptedModel(script))
+        app = App(agents=[agent], tools=tools, store=store_url, probe=probe or SilentProbe())
+        async with app.host() as host:
+            yield cls(host)
+
+    async def begin(
+        self, turn_id: str = "turn-1", text: str = "hello", incarnation: str = "run-1"
+    ) -> TurnRef:
+        """Begin a turn, or begin it again."""
+        begun = await begin_turn(
+            self.host,
+            BeginTurn(
+                session_id=SESSION,
+                turn_id=turn_id,
+                text=text,
+                owner_id=OWNER,
+                incarnation_id=incarnation,
+                known_token=1_000,
+            ),
+        )
+        assert begun.fencing_token
+        return TurnRef(
+            session_id=SESSION,
+            agent=begun.agent,
+            turn_id=turn_id,
+            fencing_token=begun.fencing_token,
+            head_revision=begun.head_revision,
+        )
+
+    async def step(self, turn: TurnRef, step: int = 1) -> StepAnswer:
+        """Make a model step."""
+        return await step_turn(self.host, StepTurn(turn=turn, step=step))
+
+    async def call(self, turn: TurnRef, call_id: str, step: int = 1) -> str:
+        """Run a tool call, and return how it ended."""
+        request = CallTool(turn=turn, step=step, call_id=call_id)
+        return (await call_tool(self.host, request)).status
+
+    async def commit(self, turn: TurnRef) -> TurnOutcome:
+        """Commit what the turn has."""
+        request = CommitTurnRequest(turn=turn, status=TurnStatus.COMPLETED)
+        return await commit_turn(self.host, request)
+
+    async def transcript(self) -> list[str]:
+        """Return what the session's messages say, newest rebuild first thing."""
+        runtime = await self.host.rebuild(SESSION, "clerk")
+        said = [
+            message.text
+            or ", ".join(
+                [call.name for call in message.tool_calls]
+                + [f"{part.name} {part.status}" for part in message.tool_responses]
+            )
+            for message in runtime.messages()
+        ]
+        runtime.unregister_plugin_session()
+        return said
+
+
+async def opened(stack: AsyncExitStack, *workers: Any) -> list[Worker]:
+    """Open several workers, for as long as the stack is."""
+    return [await stack.enter_async_context(worker) for worker in workers]
