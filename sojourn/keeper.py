@@ -42,11 +42,11 @@ class LeaseKeeper:
         try:
             await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                await _stopped(working)
+                await stopped(working)
                 raise renewing.result()
             return working.result()
         finally:
-            await _stopped(working, renewing)
+            await stopped(working, renewing)
 
     async def _renew_until_lost(self) -> LeaseLost:
         while True:
@@ -61,7 +61,7 @@ class LeaseKeeper:
                 log.warning("session %s: renewal failed, will retry: %s", self._session_id, error)
 
 
-async def _stopped(*tasks: asyncio.Task[Any]) -> None:
+async def stopped(*tasks: asyncio.Task[Any]) -> None:
     """Cancel `tasks` and wait until they have ended, however they end."""
     for task in tasks:
         task.cancel()

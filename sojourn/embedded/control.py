@@ -53,7 +53,8 @@ class TurnControl:
 
     async def approval(self, call_id: str) -> bool:
         """Wait for a person's answer."""
-        answer = self._approvals[call_id] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._approvals[call_id] = answer
         try:
             return await answer
         finally:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from sojourn import turn as machine
 from sojourn.embedded.control import TurnControl
@@ -14,6 +15,7 @@ from sojourn.embedded.retrying import MODEL_WAIT_SECONDS, retried, stored
 from sojourn.errors import ModelUnavailable, SojournError, StoreError, ToolRetry, UnknownCall
 from sojourn.host import SessionHost
 from sojourn.journal import tool_key
+from sojourn.keeper import stopped
 from sojourn.outcome import Fault, TurnOutcome, TurnStatus
 from sojourn.raised import place_of
 from sojourn.requests import CallTool, CommitTurnRequest, StepTurn, TurnLimits, TurnRef
@@ -73,7 +75,7 @@ class TurnDriver:
                 return machine.cancelled(state)
             return _came_to(working, state)
         finally:
-            await _stopped(working, asked)
+            await stopped(working, asked)
 
     async def _step(self, step: int, state: TurnState) -> TurnState:
         request = StepTurn(turn=self.turn, step=step)
@@ -114,7 +116,8 @@ class TurnDriver:
         except (Exception, asyncio.CancelledError) as error:
             if _is_being_cancelled():
                 raise
-            log.error("call of %s: %s at %s", call.tool_id, type(error).__name__, place_of(error))  # noqa: TRY400 - a traceback shows content
+            kind, place = type(error).__name__, place_of(error)
+            log.error("the call of %s: %s at %s", call.tool_id, kind, place)  # noqa: TRY400 - a traceback shows content
             await call_tool(self.host, request.model_copy(update={"settle": True}))
 
     async def _attempts(self, request: CallTool, call: ToolCallRef) -> None:
@@ -153,30 +156,19 @@ def _came_to(working: asyncio.Future[TurnState], state: TurnState) -> TurnState:
         return working.result()
     if not isinstance(error, Exception):
         raise error
-    first = next(_leaves(error))
+    first = _first(error)
     if not isinstance(first, SojournError):
         log.error("the turn failed: %s at %s", type(first).__name__, place_of(first))
     return machine.failed(state, Fault.of(first))
 
 
-def _leaves(error: Exception) -> Iterator[Exception]:
-    if not isinstance(error, ExceptionGroup):
-        yield error
-        return
-    for inner in error.exceptions:
-        yield from _leaves(inner)
+def _first(error: Exception) -> Exception:
+    """Return `error`, or the first of a group."""
+    while isinstance(error, ExceptionGroup):
+        error = cast("ExceptionGroup[Exception]", error).exceptions[0]
+    return error
 
 
 def _is_being_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-async def _stopped(*tasks: asyncio.Future[object]) -> None:
-    """Cancel `tasks` and wait until they have ended, however they end."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # else asyncio complains that nobody looked

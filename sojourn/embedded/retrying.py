@@ -26,7 +26,7 @@ async def retried(work: Callable[[], Awaitable[T]], attempts: int, wait_seconds:
     An error of ours says whether trying again can help, and maybe when. Of any other nobody
     knows, and it is tried again.
     """
-    for attempt in range(1, attempts):
+    for _ in range(1, attempts):
         try:
             return await work()
         except Exception as error:

@@ -93,7 +93,7 @@ async def _resolved(host: SessionHost, request: CallTool) -> _Call:
 def _stand_in(name: str, gone: ToolUnavailable) -> AnyTool:
     """Return a tool that fails as `gone`: the worker that began the call had more tools."""
 
-    async def unavailable(arguments: object, context: object) -> None:
+    async def unavailable(**_: object) -> None:
         raise gone
 
     return Tool(unavailable, tool_id=name, spec=ToolSpec(name, "", {}))

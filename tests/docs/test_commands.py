@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import typer
-from sojourn_worker.cli.root import app
 
+from sojourn_worker.cli.root import app
 from tests.docs import pages
 from tests.docs.pages import PAGES, ROOT, blocks
 

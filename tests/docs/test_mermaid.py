@@ -16,7 +16,7 @@ NOTE = re.compile(r"Note (?:over|left of|right of) (\w+)(?:,(\w+))?: [^;#]+")
 OPENING = re.compile(r"(?:loop|par|alt|opt) .+")
 NODE = re.compile(r"(\w+)\[\"[^\"\[\]]+\"\]")
 SUBGRAPH = re.compile(r"subgraph (\w+)\[\"[^\"\[\]]+\"\]")
-EDGE = re.compile(r"(\w+) --> (\w+)")
+EDGE = re.compile(r"(\w+) (?:-->|~~~) (\w+)")
 
 
 def problems(text: str) -> list[str]:

@@ -35,17 +35,10 @@ def exists(name: str) -> bool:
 
 def member(owner: object, name: str) -> object:
     """Return what an owner has under a name: an attribute, or the annotation of a field."""
-    annotated = {} if not isinstance(owner, type) else annotations(owner)
-    return getattr(owner, name, annotated.get(name))
-
-
-def annotations(kind: type) -> dict[str, object]:
-    """Return the annotated fields of a class and its bases."""
-    return {
-        key: value
-        for each in kind.__mro__
-        for key, value in vars(each).get("__annotations__", {}).items()
-    }
+    if not isinstance(owner, type):
+        return getattr(owner, name, None)
+    fields = [vars(each).get("__annotations__", {}) for each in owner.__mro__]
+    return getattr(owner, name, next((each[name] for each in fields if name in each), None))
 
 
 @pytest.mark.parametrize("page", PAGES)

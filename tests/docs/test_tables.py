@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sojourn_worker import SessionClient
-from sojourn_worker import plugin as worker_plugin
-from sojourn_worker.client import DEFAULT_HELD, DEFAULT_IDLE
-from sojourn_worker.settings import Settings
-from sojourn_workflows import options
 
 from sojourn import Agent, App, ToolContext, TurnStatus, tool
 from sojourn.adapters.sqlite.schema import BUSY_TIMEOUT_SECONDS
 from sojourn.lease import LeaseTimings
 from sojourn.ports import Probe
 from sojourn.tool_call import DEFAULT_TIMEOUT
+from sojourn_worker import SessionClient
+from sojourn_worker import plugin as worker_plugin
+from sojourn_worker.client import DEFAULT_HELD, DEFAULT_IDLE
+from sojourn_worker.settings import Settings
+from sojourn_workflows import options
 from tests.docs import pages
 from tests.docs.errors import error_table
 from tests.docs.pages import ROOT, plain, table
@@ -54,7 +54,7 @@ def parameters(made: Callable[..., Any], skipped: str) -> list[str]:
 
 
 def test_the_table_of_errors_is_that_of_the_classes() -> None:
-    """Operators read the messages that users get; `python -m tests.docs.errors` prints the table."""
+    """Operators read the messages that users get; `tests.docs.errors` prints the table."""
     text = pages.text_of(OPERATIONS)
     written = re.search(r"<!-- errors: .*? -->\n(.*?)\n<!-- end of errors -->", text, re.DOTALL)
 
@@ -123,6 +123,8 @@ def rows_of_settings() -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line[:3] == "| `"]
 
 
+LEASE = LeaseTimings()
+COLUMNS = 8  # of a line of a table of benchmarks, split at its bars
 TIMEOUTS = {
     "heartbeat timeout": seconds(App([Agent()]).heartbeat_timeout),
     "sticky timeout": seconds(options.STICKY_TIMEOUT),
@@ -134,7 +136,7 @@ TIMEOUTS = {
     "lost workers": f"{options.INFRASTRUCTURE_ATTEMPTS} attempts more",
     "store operation": f"{seconds(options.STORE.get('start_to_close_timeout'))}, 5 min in all",
     "SQLite busy": f"{BUSY_TIMEOUT_SECONDS:g} s",
-    "lease": f"{seconds(LeaseTimings().ttl)}, renewed every {seconds(LeaseTimings().renew_interval)}",
+    "lease": f"{seconds(LEASE.ttl)}, renewed every {seconds(LEASE.renew_interval)}",
     "held": seconds(DEFAULT_HELD),
     "idle": seconds(DEFAULT_IDLE),
     "continue as new": f"{options.CONTINUE_AFTER_EVENTS} events",
@@ -146,6 +148,19 @@ def test_the_timeouts_are_those_of_the_code() -> None:
     assert {row[0]: row[1] for row in table(OPERATIONS, "what")} == TIMEOUTS
     assert Agent().model_timeout == timedelta(minutes=10)
     assert options.STORE.get("schedule_to_close_timeout") == timedelta(minutes=5)
+
+
+def test_the_costs_in_the_readme_are_those_that_were_measured() -> None:
+    """The README rounds what `docs/benchmarks.md` has, and has no figures of its own."""
+    rows = [line.split("|") for line in pages.text_of("docs/benchmarks.md").splitlines()]
+    found = {row[1].strip().partition(",")[0]: row for row in rows if len(row) == COLUMNS}
+    events = int(found["history events of a turn"][2])
+    size = int(found["history bytes of a turn beyond its text"][2].replace(",", ""))
+    disk = float(found["disk per turn"][4])
+
+    readme = pages.text_of("README.md")
+    assert f"{events} events and {size / 1000:.1f} KB of workflow history" in readme
+    assert f"{disk:.1f} x the bytes of its messages on disk" in readme
 
 
 def test_the_example_of_the_readme_is_the_one_in_examples() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from sojourn.testing import ScriptedModel
 from sojourn.tools import AnyTool
 from sojourn.turn import StepAnswer
 from sojourn.turns import begin_turn, call_tool, commit_turn, step_turn
+from tests.support.transcripts import transcript_of
 
 SESSION = "chat-1"
 OWNER = "temporal/default/session/chat-1"
@@ -103,20 +104,5 @@ class Worker:
         return await commit_turn(self.host, request)
 
     async def transcript(self) -> list[str]:
-        """Return what the session's messages say, newest rebuild first thing."""
-        runtime = await self.host.rebuild(SESSION, "clerk")
-        said = [
-            message.text
-            or ", ".join(
-                [call.name for call in message.tool_calls]
-                + [f"{part.name} {part.status}" for part in message.tool_responses]
-            )
-            for message in runtime.messages()
-        ]
-        runtime.unregister_plugin_session()
-        return said
-
-
-async def opened(stack: AsyncExitStack, *workers: Any) -> list[Worker]:
-    """Open several workers, for as long as the stack is."""
-    return [await stack.enter_async_context(worker) for worker in workers]
+        """Return what was said in the session."""
+        return await transcript_of(self.host.store, SESSION)

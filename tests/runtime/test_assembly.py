@@ -130,9 +130,7 @@ def test_plugins_are_told_once_that_the_session_is_there(failing: list[str]) -> 
     """An observer that fails changes nothing."""
     plugin = Counting(*failing)
 
-    SessionRuntime.from_environment(
-        environment(Residency.KEEP_ALL, plugin), POLICY, fresh(), None
-    )
+    SessionRuntime.from_environment(environment(Residency.KEEP_ALL, plugin), POLICY, fresh(), None)
 
     assert plugin.events == ["session_restored"]
     assert [(context.session_id, context.agent) for context in plugin.contexts] == [

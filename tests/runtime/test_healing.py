@@ -61,9 +61,7 @@ async def test_healing_writes_nothing_and_the_next_turn_makes_it_durable(
     assert [problem async for problem in store.check()] == []
 
 
-async def test_a_healthy_session_is_not_touched(
-    store: SessionStore, residency: Residency
-) -> None:
+async def test_a_healthy_session_is_not_touched(store: SessionStore, residency: Residency) -> None:
     """There is nothing to tell."""
     ids = await three_turns(store)
     runtime = await brought_up(store, environment(residency))

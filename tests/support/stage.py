@@ -14,12 +14,11 @@ from temporalio.worker import Worker
 from sojourn import TurnResult, ids
 from sojourn.adapters.open import opened_store
 from sojourn.errors import NoWorker, SojournError
-from sojourn.messages import Message
 from sojourn.ports import SilentProbe
-from sojourn.reads import ReadScope
 from sojourn_worker import SessionClient, SojournPlugin
 from sojourn_worker.client import ClientSession
 from tests.support.crash_apps import Ledger, shop
+from tests.support.transcripts import transcript_of
 from tests.support.worker_process import WorkerProcess
 
 
@@ -111,27 +110,20 @@ class Stage:
     async def stored(self) -> Stored:
         """Read what stands in the store, by a connection of its own."""
         async with opened_store(self.store_url) as store:
-            read = await store.load(self.session_id, ReadScope.FULL_GRAPH)
+            head = await store.head(self.session_id)
             lease = await store.lease(self.session_id)
             stats = await store.stats()
-            assert read is not None
+            assert head is not None
             assert lease is not None
             return Stored(
-                head_revision=read.head.head_revision,
-                transcript=[line_of(node.message) for node in read.nodes],
+                head_revision=head.head_revision,
+                transcript=await transcript_of(store, self.session_id),
                 fencing_token=lease.fencing_token,
                 released=lease.released,
                 receipts=stats["receipts"],
                 open_effects=stats["effects"],
                 problems=[problem.problem async for problem in store.check()],
             )
-
-
-def line_of(message: Message) -> str:
-    """Return a message as one line: who speaks, and what is said, called or answered."""
-    calls = [call.name for call in message.tool_calls]
-    responses = [f"{part.name} {part.status}" for part in message.tool_responses]
-    return f"{message.role}: {message.text or ', '.join(calls or responses)}"
 
 
 async def died(worker: WorkerProcess) -> None:

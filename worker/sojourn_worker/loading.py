@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+import sojourn
 from sojourn.app import App
 from sojourn.errors import InvalidApp, SojournError
 
@@ -50,15 +51,16 @@ def _why(module: str, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__} at {error.filename}:{error.lineno}"
     if isinstance(error, SojournError):
-        return f"at {_place(error)}: {error}"
+        return f"{str(error).rstrip('.')} ({_place(error)})"
     return f"its import raised {type(error).__name__} at {_place(error)}"
 
 
 def _place(error: BaseException) -> str:
-    """Return the file and line that raised `error`, the import system's own left out."""
+    """Return the last file and line of the user's own code on the way to `error`."""
+    ours = (str(Path(sojourn.__file__).parent), "<")
     places = [
         f"{frame.f_code.co_filename}:{line}"
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if not frame.f_code.co_filename.startswith("<frozen ")
+        if not frame.f_code.co_filename.startswith(ours)
     ]
     return places[-1]

@@ -13,7 +13,7 @@ from sojourn_activities.session import SessionActivities
 from sojourn_workflows import options
 from sojourn_workflows.contract import SessionConfig
 from sojourn_workflows.turn_book import BookedTurn
-from sojourn_workflows.turn_run import typed
+from sojourn_workflows.turn_run import LOCAL_FAILURES, typed
 
 
 async def open_turn(config: SessionConfig, turn: BookedTurn, known_token: int) -> TurnBegun:

@@ -42,7 +42,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from sojourn_workflows.opening import open_turn
     from sojourn_workflows.turn_book import BookedTurn, TurnBook
-    from sojourn_workflows.turn_run import TurnRun, typed
+    from sojourn_workflows.turn_run import LOCAL_FAILURES, TurnRun, typed
 
 
 @workflow.defn(name="Session", sandboxed=False, failure_exception_types=options.FAILURE_TYPES)

@@ -67,6 +67,7 @@ def sojourn(
     )
 )
 def worker(
+    context: typer.Context,
     app: options.App = None,
     task_queue: options.Queue = None,
     store: options.Store = None,
@@ -78,7 +79,8 @@ def worker(
     once. Whatever was cut off goes on with another worker. With --json the log is JSON lines.
     """
     given = Settings.given(store, app, task_queue)
-    output.run(serving.work(given, as_json=as_json), as_json=as_json)
+    debug = bool(context.find_root().params["debug"])
+    output.run(serving.work(given, as_json=as_json, debug=debug), as_json=as_json)
 
 
 @app.command(
