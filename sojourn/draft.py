@@ -38,6 +38,8 @@ class Draft:
         self._effects: dict[str, Effect] = {}
         self._decoded: dict[str, Entry] = {}
         self.position = 0
+        # The token whose opening of the turn was read here: nobody older can have written since.
+        self.opened_by = 0
 
     def absorb(self, effects: Iterable[Effect]) -> None:
         """Take in journal rows; a row that has become final replaces its STARTED self."""
@@ -58,6 +60,16 @@ class Draft:
         """The digest of the turn's input; empty before its row was read."""
         effect = self._effects.get(INPUT_KEY)
         return str(effect.facts.get("digest", "")) if effect else ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing more can come: the last word is an answer that calls no tool.
+
+        A step reads the journal before it asks, so an answer stands on all that came before it.
+        """
+        for entry in list(self._entries(close=False))[-1:]:
+            return entry.message.role is Role.ASSISTANT and not entry.message.tool_calls
+        return False
 
     def arguments(self, step: int, call_id: str) -> ToolCallPart | None:
         """Return the call as the model wrote it, or None if the step has no such call."""

@@ -72,10 +72,20 @@ class TurnRef(Compact):
 
 
 class StepTurn(Compact):
-    """Get the model's answer of one step, from the journal if it is there."""
+    """Get the model's answer of one step, from the journal if it is there.
+
+    Attributes:
+        attempt: counted from 1.
+    """
 
     turn: TurnRef
     step: int = 1
+    attempt: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nobody can have recorded anything since the turn was opened."""
+        return self.step == 1 and self.attempt == 1
 
 
 class CallTool(Compact):

@@ -37,33 +37,49 @@ def translated(
 
 
 @contextmanager
-def translating(*, is_last: bool = False) -> Iterator[None]:
+def translating(*, is_last: bool = False, pause: timedelta | None = None) -> Iterator[None]:
     """Do to a block what `translated` does; of the last attempt no failure is retried.
 
-    The store's failures are: they say nothing of the work itself.
+    The store's failures are: they say nothing of the work itself. What failed by itself is tried
+    again after `pause`, unless it says when; what failed with its worker needs no pause.
     """
     try:
         yield
     except SojournError as error:
         is_final = is_last and not isinstance(error, StoreError)
-        raise to_failure(error, is_final=is_final) from None
+        raise to_failure(error, is_final=is_final, pause=pause) from None
     except (ApplicationError, CancelledError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, its text must not pass
         name, place = type(error).__name__, _place(error)
         activity.logger.error("unexpected %s at %s", name, place)
         line = f"unexpected {name} at {place}"
-        raise ApplicationError(line, type=name, non_retryable=is_last) from None
+        raise ApplicationError(
+            line, type=name, non_retryable=is_last, next_retry_delay=pause
+        ) from None
 
 
-def to_failure(error: SojournError, *, is_final: bool = False, nonce: str = "") -> ApplicationError:
-    """Return the failure that stands for `error` in Temporal; `nonce` names the call it answers."""
+def to_failure(
+    error: SojournError,
+    *,
+    is_final: bool = False,
+    nonce: str = "",
+    pause: timedelta | None = None,
+) -> ApplicationError:
+    """Return the failure that stands for `error` in Temporal.
+
+    Args:
+        error: what happened.
+        is_final: it is not to be tried again, whatever its class says.
+        nonce: names the call that the failure answers.
+        pause: how long to wait before the next attempt, unless the error says it itself.
+    """
     return ApplicationError(
         str(error),
         _plain(error.facts | ({"nonce": nonce} if nonce else {})),
         type=type(error).__name__,
         non_retryable=is_final or not error.retryable,
-        next_retry_delay=_delay(error),
+        next_retry_delay=_delay(error) or pause,
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from temporalio import activity
 
 from sojourn.agent import Agent
+from sojourn.backoff import growing
 from sojourn.errors import ModelUnavailable
 from sojourn.host import SessionHost
 from sojourn.outcome import TurnOutcome
@@ -25,6 +27,10 @@ from sojourn.turn import StepAnswer
 from sojourn.turns import begin_turn, call_tool, commit_turn, park_session, step_turn
 from sojourn_activities.failures import translated, translating
 from sojourn_activities.heartbeat import beating
+
+# Between attempts at a model that does not answer.
+PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(minutes=1)
 
 
 class SessionActivities:
@@ -52,9 +58,11 @@ class SessionActivities:
         """
         host = await self._host()
         agent = host.app.agent(request.turn.agent)
-        is_last = activity.info().attempt >= agent.model_attempts
+        attempt = activity.info().attempt
+        is_last = attempt >= agent.model_attempts
+        request = request.model_copy(update={"attempt": attempt})
         async with beating():
-            with translating(is_last=is_last):
+            with translating(is_last=is_last, pause=growing(PAUSE, attempt, LONGEST_PAUSE)):
                 return await _in_time(host, request, agent)
 
     @activity.defn(name="tool.call")

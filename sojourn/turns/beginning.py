@@ -38,6 +38,7 @@ async def begin_turn(host: SessionHost, request: BeginTurn) -> TurnBegun:
         opened = await host.store.open_turn(_opening(host, request, policy.config()))
     except LeaseHeld as held:
         return TurnBegun(holder=_holder(host, held))
+    _prime(host, request, opened)
     await host.app.probe.reached("claim.after", request.session_id)
     return _begun(opened, agent, host.app.heartbeat_timeout)
 
@@ -61,6 +62,15 @@ def _opening(host: SessionHost, request: BeginTurn, config: dict[str, object]) -
 
 async def _agent_name(host: SessionHost, request: BeginTurn) -> str:
     return request.agent or await host.agent_of(request.session_id, None)
+
+
+def _prime(host: SessionHost, request: BeginTurn, opened: OpenTurn) -> None:
+    """Give the journal that was just read to the session that is live here, if there is one."""
+    kept = host.residents.peek(request.session_id)
+    if kept is not None and kept.runtime.head_revision == opened.head.head_revision:
+        draft = kept.draft_of(request.turn_id)
+        draft.absorb(opened.effects)
+        draft.opened_by = opened.lease.fencing_token if opened.lease else 0
 
 
 def _begun(opened: OpenTurn, agent: Agent, heartbeat_timeout: timedelta) -> TurnBegun:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from sojourn import ids
+from sojourn.backoff import growing
 from sojourn.draft import unknown_response
 from sojourn.errors import EffectSettled, ToolRetry, ToolTimedOut, ToolUnavailable, UnknownCall
 from sojourn.host import SessionHost
@@ -129,12 +130,20 @@ async def _attempt(call: _Call) -> ToolResult:
     try:
         result = await call.tool.call(call.written.arguments, call.context)
     except ToolRetry as again:
-        if not last:
-            raise
-        return _given_up(again)
+        if last:
+            return _given_up(again)
+        raise ToolRetry(reason=again.reason, after_seconds=_pause(call, again)) from None
     if result.status is CallStatus.FAILED and result.retryable and not last:
-        raise ToolRetry(reason=f"attempt {call.request.attempt} failed", after_seconds=None)
+        reason = f"attempt {call.request.attempt} failed"
+        raise ToolRetry(reason=reason, after_seconds=_pause(call))
     return result
+
+
+def _pause(call: _Call, again: ToolRetry | None = None) -> float:
+    """Return the seconds until the next attempt: what the tool asks for, or what grows."""
+    options = call.tool.options
+    grown = growing(options.retry_initial, call.request.attempt, options.retry_max)
+    return (again.after_seconds if again else None) or grown.total_seconds()
 
 
 async def _attempts_without_effect(call: _Call) -> ToolResult:

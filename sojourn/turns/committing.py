@@ -22,12 +22,10 @@ async def commit_turn(host: SessionHost, request: CommitTurnRequest) -> TurnOutc
         HeadConflict: another commit came between.
         UnknownTurn: the turn has neither a journal nor a receipt.
     """
-    turn = request.turn
-    receipt = await host.store.receipt(turn.session_id, turn.turn_id)
-    if receipt is None:
-        await host.app.probe.reached("commit.before", turn.session_id)
-        receipt = await _committed_once(host, request)
-        await host.app.probe.reached("commit.after", turn.session_id)
+    session_id = request.turn.session_id
+    await host.app.probe.reached("commit.before", session_id)
+    receipt = await _committed_once(host, request)
+    await host.app.probe.reached("commit.after", session_id)
     return TurnOutcome.of(receipt)
 
 
@@ -71,7 +69,8 @@ async def _commit(host: SessionHost, request: CommitTurnRequest) -> CommitReceip
     turn = request.turn
     resident = await host.resident(turn.session_id, turn.agent, turn.head_revision)
     draft = resident.draft_of(turn.turn_id)
-    draft.absorb(await host.store.effects(turn.session_id, turn.turn_id, draft.position))
+    if not draft.is_complete:
+        draft.absorb(await host.store.effects(turn.session_id, turn.turn_id, draft.position))
     if not draft.input_digest:
         raise UnknownTurn(session_id=turn.session_id, turn_id=turn.turn_id)
     receipt = await resident.runtime.commit(_built(resident, draft, request))

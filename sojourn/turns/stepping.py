@@ -25,7 +25,8 @@ async def step_turn(host: SessionHost, request: StepTurn) -> StepAnswer:
     turn, key = request.turn, model_key(request.step)
     resident = await host.resident(turn.session_id, turn.agent, turn.head_revision)
     draft = resident.draft_of(turn.turn_id)
-    draft.absorb(await host.store.effects(turn.session_id, turn.turn_id, draft.position))
+    if not (request.is_first and draft.opened_by == turn.fencing_token):
+        draft.absorb(await host.store.effects(turn.session_id, turn.turn_id, draft.position))
     recorded = draft.effect(key)
     if recorded is not None and recorded.is_final:
         return StepAnswer.model_validate(recorded.facts["answer"])

@@ -33,7 +33,7 @@ class Gate:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def reached(self, point: str, session_id: str) -> None:
+    async def reached(self, point: str, session_id: str) -> None:  # noqa: ARG002 - a Probe
         """Wait here, if it is the point."""
         if point == self.point:
             self.arrived.set()
@@ -46,6 +46,19 @@ class Gate:
         before = await first
         self.opened.set()
         return [before, await holding]
+
+
+class Meeting:
+    """A probe that lets two go on together from a point."""
+
+    def __init__(self, point: str) -> None:
+        self._point = point
+        self._both = asyncio.Barrier(2)
+
+    async def reached(self, point: str, session_id: str) -> None:  # noqa: ARG002 - a Probe
+        """Wait for the other one, if it is the point."""
+        if point == self._point:
+            await self._both.wait()
 
 
 @dataclass

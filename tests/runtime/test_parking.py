@@ -18,7 +18,6 @@ from sojourn.graph import NodeKind
 from sojourn.parked import ParkedSession
 from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore
-from sojourn.reads import ReadScope
 from sojourn.residency import Residency
 from sojourn.runtime import SessionRuntime
 from sojourn.state import SessionState

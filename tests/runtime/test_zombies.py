@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 import pytest
@@ -14,12 +14,14 @@ from sojourn.errors import HeadConflict, LeaseLost, SojournError, StoreError, Un
 from sojourn.journal import EffectStatus, tool_key
 from sojourn.messages import Message, Role
 from sojourn.models import FinishReason
-from sojourn.ports import SessionStore
+from sojourn.ports import Probe, SessionStore
 from sojourn.requests import ParkSession
+from sojourn.tools import AnyTool
 from sojourn.turns import park_session
-from tests.runtime.hosts import SESSION, Gate, Script, Worker
+from tests.runtime.hosts import SESSION, Gate, Meeting, Script, Worker
 
 CALL = "call-1-0"
+NewWorker = Callable[..., Awaitable[Worker]]
 
 
 class Till:
@@ -54,10 +56,15 @@ def calling(*names: str) -> Script:
 
 
 @pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    """What the test has opened is closed after it."""
+async def new_worker(store_url: str) -> AsyncIterator[NewWorker]:
+    """Make workers, each of which has opened the file for itself."""
     async with AsyncExitStack() as stack:
-        yield stack
+
+        async def make(script: Script, *tools: AnyTool, probe: Probe | None = None) -> Worker:
+            running = Worker.running(store_url, script, *tools, probe=probe)
+            return await stack.enter_async_context(running)
+
+        yield make
 
 
 @pytest.fixture
@@ -67,18 +74,21 @@ async def store(store_url: str) -> AsyncIterator[SessionStore]:
         yield store
 
 
+def greeting(messages: Sequence[Message]) -> str:
+    """Say hi."""
+    return "hi"
+
+
 async def journal_of(store: SessionStore) -> dict[str, EffectStatus]:
     """Return the journal of turn 1."""
     effects = await store.effects(SESSION, "turn-1")
     return {effect.effect_key: effect.status for effect in effects}
 
 
-async def test_one_turn_begun_twice_is_one_turn(
-    stack: AsyncExitStack, store_url: str, store: SessionStore
-) -> None:
+async def test_one_turn_begun_twice_is_one_turn(new_worker: NewWorker, store: SessionStore) -> None:
     """The executor is the turn: both hold the same token."""
-    first = await stack.enter_async_context(Worker.running(store_url, calling("charge")))
-    second = await stack.enter_async_context(Worker.running(store_url, calling("charge")))
+    first = await new_worker(calling("charge"))
+    second = await new_worker(calling("charge"))
 
     begun, again = await asyncio.gather(first.begin(), second.begin())
 
@@ -88,7 +98,7 @@ async def test_one_turn_begun_twice_is_one_turn(
 
 
 async def test_two_answers_to_one_step_are_one_recorded_answer(
-    stack: AsyncExitStack, store_url: str, store: SessionStore
+    new_worker: NewWorker, store: SessionStore
 ) -> None:
     """Both were bought; the first one recorded stands, and both attempts return it."""
     asked = asyncio.Barrier(2)
@@ -100,8 +110,8 @@ async def test_two_answers_to_one_step_are_one_recorded_answer(
 
         return answer
 
-    one = await stack.enter_async_context(Worker.running(store_url, answering("one")))
-    two = await stack.enter_async_context(Worker.running(store_url, answering("two")))
+    one = await new_worker(answering("one"))
+    two = await new_worker(answering("two"))
     turn = await one.begin()
     first, second = await asyncio.gather(one.step(turn), two.step(turn))
     outcomes = await asyncio.gather(one.commit(turn), two.commit(turn))
@@ -115,17 +125,13 @@ async def test_two_answers_to_one_step_are_one_recorded_answer(
 
 
 async def test_a_late_answer_refuses_nothing_of_the_recorded_one(
-    stack: AsyncExitStack, store_url: str, store: SessionStore
+    new_worker: NewWorker, store: SessionStore
 ) -> None:
     """Models may use one call id twice: what the late answer asked for in vain is not told."""
     till, gate = Till(), Gate("model.calling")
     till.opened.set()
-    late = await stack.enter_async_context(
-        Worker.running(store_url, calling("nonsense"), till.charge, probe=gate)
-    )
-    prompt = await stack.enter_async_context(
-        Worker.running(store_url, calling("charge"), till.charge)
-    )
+    late = await new_worker(calling("nonsense"), till.charge, probe=gate)
+    prompt = await new_worker(calling("charge"), till.charge)
     turn = await prompt.begin()
     first, second = await gate.passed_after(late.step(turn), prompt.step(turn))
 
@@ -138,23 +144,19 @@ async def test_a_late_answer_refuses_nothing_of_the_recorded_one(
 
 
 async def test_a_refused_call_stands_with_its_answer(
-    stack: AsyncExitStack, store_url: str, store: SessionStore
+    new_worker: NewWorker, store: SessionStore
 ) -> None:
     """One row says what was answered and what of it cannot be run: a crash cannot part them."""
     till = Till()
     till.opened.set()
-    one = await stack.enter_async_context(
-        Worker.running(store_url, calling("nonsense", "charge"), till.charge)
-    )
+    one = await new_worker(calling("nonsense", "charge"), till.charge)
     turn = await one.begin()
     answer = await one.step(turn)
     assert answer.finish is FinishReason.TOOL_CALLS
     assert [call.call_id for call in answer.calls] == ["call-1-1"]
     assert list(await journal_of(store)) == ["input", "model/1"]
 
-    other = await stack.enter_async_context(
-        Worker.running(store_url, calling("unasked"), till.charge)
-    )
+    other = await new_worker(calling("unasked"), till.charge)
     assert await other.step(turn) == answer
     await other.call(turn, "call-1-1")
     await other.step(turn, 2)
@@ -171,12 +173,12 @@ async def test_a_refused_call_stands_with_its_answer(
 
 
 async def test_a_tool_that_is_not_idempotent_runs_once_for_two_attempts(
-    stack: AsyncExitStack, store_url: str, store: SessionStore
+    new_worker: NewWorker, store: SessionStore
 ) -> None:
     """The second attempt finds it begun: the outcome is unknown, for both."""
     till = Till()
-    one = await stack.enter_async_context(Worker.running(store_url, calling("charge"), till.charge))
-    two = await stack.enter_async_context(Worker.running(store_url, calling("charge"), till.charge))
+    one = await new_worker(calling("charge"), till.charge)
+    two = await new_worker(calling("charge"), till.charge)
     turn = await one.begin()
     await one.step(turn)
     first = asyncio.create_task(one.call(turn, CALL))
@@ -199,12 +201,12 @@ async def test_a_tool_that_is_not_idempotent_runs_once_for_two_attempts(
     ]
 
 
-async def test_an_ended_tool_call_is_not_run_again(stack: AsyncExitStack, store_url: str) -> None:
+async def test_an_ended_tool_call_is_not_run_again(new_worker: NewWorker) -> None:
     """Whoever asks again gets what was recorded."""
     till = Till()
     till.opened.set()
-    one = await stack.enter_async_context(Worker.running(store_url, calling("charge"), till.charge))
-    two = await stack.enter_async_context(Worker.running(store_url, calling("charge"), till.charge))
+    one = await new_worker(calling("charge"), till.charge)
+    two = await new_worker(calling("charge"), till.charge)
     turn = await one.begin()
     await one.step(turn)
 
@@ -212,11 +214,11 @@ async def test_an_ended_tool_call_is_not_run_again(stack: AsyncExitStack, store_
     assert till.charges == 1
 
 
-async def test_a_call_whose_tool_is_gone_is_answered(stack: AsyncExitStack, store_url: str) -> None:
+async def test_a_call_whose_tool_is_gone_is_answered(new_worker: NewWorker) -> None:
     """The next worker has fewer tools: the model is told, and the turn goes on."""
     till = Till()
-    one = await stack.enter_async_context(Worker.running(store_url, calling("charge"), till.charge))
-    poor = await stack.enter_async_context(Worker.running(store_url, calling("charge")))
+    one = await new_worker(calling("charge"), till.charge)
+    poor = await new_worker(calling("charge"))
     turn = await one.begin()
     await one.step(turn)
 
@@ -226,13 +228,11 @@ async def test_a_call_whose_tool_is_gone_is_answered(stack: AsyncExitStack, stor
     assert till.charges == 0
 
 
-async def test_a_call_that_began_before_its_tool_was_gone_is_unknown(
-    stack: AsyncExitStack, store_url: str
-) -> None:
+async def test_a_call_that_began_before_its_tool_was_gone_is_unknown(new_worker: NewWorker) -> None:
     """It may have had its effect."""
     till = Till()
-    one = await stack.enter_async_context(Worker.running(store_url, calling("charge"), till.charge))
-    poor = await stack.enter_async_context(Worker.running(store_url, calling("charge")))
+    one = await new_worker(calling("charge"), till.charge)
+    poor = await new_worker(calling("charge"))
     turn = await one.begin()
     await one.step(turn)
     running = asyncio.create_task(one.call(turn, CALL))
@@ -243,29 +243,10 @@ async def test_a_call_that_began_before_its_tool_was_gone_is_unknown(
     assert await running == "unknown"
 
 
-class _Meeting:
-    """A probe that lets two go on together from a point."""
-
-    def __init__(self, point: str) -> None:
-        self._point = point
-        self._both = asyncio.Barrier(2)
-
-    async def reached(self, point: str, session_id: str) -> None:
-        if point == self._point:
-            await self._both.wait()
-
-
-async def test_two_commits_at_once_are_one(
-    stack: AsyncExitStack, store_url: str, store: SessionStore
-) -> None:
+async def test_two_commits_at_once_are_one(new_worker: NewWorker, store: SessionStore) -> None:
     """Both have seen that there is no receipt; one writes, and both return the same."""
-    meeting = _Meeting("commit.before")
-    one, two = [
-        await stack.enter_async_context(
-            Worker.running(store_url, lambda messages: "hi", probe=meeting)
-        )
-        for _ in range(2)
-    ]
+    meeting = Meeting("commit.before")
+    one, two = [await new_worker(greeting, probe=meeting) for _ in range(2)]
     turn = await one.begin()
     await one.step(turn)
     first, second = await asyncio.gather(one.commit(turn), two.commit(turn))
@@ -276,14 +257,10 @@ async def test_two_commits_at_once_are_one(
     assert [problem async for problem in store.check()] == []
 
 
-async def test_two_commits_at_once_in_one_process_are_one(
-    stack: AsyncExitStack, store_url: str
-) -> None:
+async def test_two_commits_at_once_in_one_process_are_one(new_worker: NewWorker) -> None:
     """They share the live session, which takes the turn in once."""
-    meeting = _Meeting("commit.before")
-    one = await stack.enter_async_context(
-        Worker.running(store_url, lambda messages: "hi", probe=meeting)
-    )
+    meeting = Meeting("commit.before")
+    one = await new_worker(greeting, probe=meeting)
     turn = await one.begin()
     await one.step(turn)
     first, second = await asyncio.gather(one.commit(turn), one.commit(turn))
@@ -297,15 +274,13 @@ async def test_two_commits_at_once_in_one_process_are_one(
 
 @pytest.mark.parametrize("seen_by_late", ["nothing", "a step", "everything"])
 async def test_a_commit_that_comes_late_returns_the_first_one(
-    stack: AsyncExitStack, store_url: str, seen_by_late: str
+    new_worker: NewWorker, seen_by_late: str
 ) -> None:
     """However much of the turn it has seen: the journal is gone, and the head has moved."""
     till, gate = Till(), Gate("commit.before")
     till.opened.set()
-    one = await stack.enter_async_context(Worker.running(store_url, calling("charge"), till.charge))
-    late = await stack.enter_async_context(
-        Worker.running(store_url, calling("charge"), till.charge, probe=gate)
-    )
+    one = await new_worker(calling("charge"), till.charge)
+    late = await new_worker(calling("charge"), till.charge, probe=gate)
     turn = await one.begin()
     await (late if seen_by_late == "a step" else one).step(turn)
     everything = late if seen_by_late == "everything" else one
@@ -318,11 +293,9 @@ async def test_a_commit_that_comes_late_returns_the_first_one(
     assert first.head_revision == 1
 
 
-async def test_a_commit_that_nobody_has_made_still_fails(
-    stack: AsyncExitStack, store_url: str
-) -> None:
+async def test_a_commit_that_nobody_has_made_still_fails(new_worker: NewWorker) -> None:
     """Its error is told, not hidden behind a receipt that is not there."""
-    one = await stack.enter_async_context(Worker.running(store_url, lambda messages: "hi"))
+    one = await new_worker(greeting)
     turn = await one.begin()
 
     with pytest.raises(HeadConflict):
@@ -332,12 +305,12 @@ async def test_a_commit_that_nobody_has_made_still_fails(
 
 
 async def test_whoever_was_superseded_writes_nothing(
-    stack: AsyncExitStack, store_url: str, store: SessionStore
+    new_worker: NewWorker, store: SessionStore
 ) -> None:
     """An older token neither records nor runs nor commits nor gives anything back."""
     till = Till()
     till.opened.set()
-    one = await stack.enter_async_context(Worker.running(store_url, calling("charge"), till.charge))
+    one = await new_worker(calling("charge"), till.charge)
     old = await one.begin()
     await one.step(old)
     new = await one.begin("turn-2")
@@ -355,7 +328,7 @@ async def test_whoever_was_superseded_writes_nothing(
 
 
 async def test_a_superseded_turn_disturbs_no_other_on_the_same_live_session(
-    stack: AsyncExitStack, store_url: str
+    new_worker: NewWorker,
 ) -> None:
     """They share what is resident; each model is asked with its own turn's words."""
     asked: list[list[str]] = []
@@ -365,7 +338,7 @@ async def test_a_superseded_turn_disturbs_no_other_on_the_same_live_session(
         return "hi"
 
     gate = Gate("model.calling")
-    one = await stack.enter_async_context(Worker.running(store_url, script, probe=gate))
+    one = await new_worker(script, probe=gate)
     old = await one.begin("turn-1", "old words")
     held = asyncio.create_task(one.step(old))
     await gate.arrived.wait()
@@ -385,18 +358,16 @@ async def test_a_superseded_turn_disturbs_no_other_on_the_same_live_session(
 
 
 async def test_a_late_attempt_of_a_committed_turn_is_refused(
-    stack: AsyncExitStack, store_url: str, store: SessionStore
+    new_worker: NewWorker, store: SessionStore
 ) -> None:
     """Its journal is settled: nothing is written, and the next turn is not disturbed."""
     till = Till()
     till.opened.set()
-    one = await stack.enter_async_context(Worker.running(store_url, calling("charge"), till.charge))
+    one = await new_worker(calling("charge"), till.charge)
     turn = await one.begin()
     await one.step(turn)
     await one.commit(turn)
-    late = await stack.enter_async_context(
-        Worker.running(store_url, calling("charge"), till.charge)
-    )
+    late = await new_worker(calling("charge"), till.charge)
     before = await store.stats()
 
     for worker in (one, late):

@@ -41,7 +41,7 @@ async def connect(plugins: Sequence[SimplePlugin] = ()) -> Client:
     address = str(config.pop("target_host", DEFAULT_ADDRESS))
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
-            client = await Client.connect(address, plugins=plugins, runtime=_runtime(), **config)
+            client = await Client.connect(address, plugins=plugins, runtime=runtime(), **config)
             await _check_namespace(client, address)
     except TimeoutError:
         seconds = CONNECT_TIMEOUT.total_seconds()
@@ -71,7 +71,7 @@ async def _check_namespace(client: Client, address: str) -> None:
             raise
 
 
-def _runtime() -> Runtime:
+def runtime() -> Runtime:
     """Return a runtime whose log goes where Python's goes, never to standard output."""
     forwarding = LogForwardingConfig(logging.getLogger("temporalio.core"))
     quiet = TelemetryFilter(core_level="WARN", other_level="ERROR")

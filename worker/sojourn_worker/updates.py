@@ -214,6 +214,8 @@ class Updates:
         finally:
             task.cancel()
             await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # else asyncio complains that nobody looked
 
     async def _has_worker(self) -> bool:
         try:

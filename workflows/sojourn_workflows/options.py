@@ -16,7 +16,7 @@ TASK_QUEUE = "sojourn"
 WORKFLOW_ID_PREFIX = "session/"
 
 # A worker that dies in a workflow task is missed after this long.
-TASK_TIMEOUT = timedelta(seconds=4)
+TASK_TIMEOUT = timedelta(seconds=3)
 STICKY_TIMEOUT = timedelta(seconds=1)
 # Heartbeats reach the server at least this often, so that a cancel is seen soon.
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
@@ -64,18 +64,26 @@ STORE = LocalActivityConfig(
 )
 
 
+def _elsewhere(attempts: int) -> RetryPolicy:
+    """Return a policy that goes on at once when a worker is lost.
+
+    What fails by itself says how long to wait: see `sojourn_activities.failures.translating`.
+    """
+    return RetryPolicy(
+        initial_interval=timedelta(milliseconds=100),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=5),
+        maximum_attempts=attempts + INFRASTRUCTURE_ATTEMPTS,
+    )
+
+
 def model_step(limits: TurnLimits) -> ActivityConfig:
     """Return how a model step is run: bounded, heartbeating, retried while the model is away."""
     return ActivityConfig(
         start_to_close_timeout=timedelta(seconds=limits.model_timeout_seconds) + GRACE,
         heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        retry_policy=RetryPolicy(
-            initial_interval=timedelta(seconds=1),
-            backoff_coefficient=2,
-            maximum_interval=timedelta(minutes=1),
-            maximum_attempts=limits.model_attempts + INFRASTRUCTURE_ATTEMPTS,
-        ),
+        retry_policy=_elsewhere(limits.model_attempts),
     )
 
 
@@ -83,19 +91,13 @@ def tool_call(call: ToolCallRef, limits: TurnLimits) -> ActivityConfig:
     """Return how a tool call is run: by the tool's own timeout, retry policy and task queue."""
     inside = 1 if call.idempotent else call.max_attempts
     longest = call.timeout_seconds * inside + call.retry_max_seconds * (inside - 1)
-    initial = timedelta(seconds=call.retry_initial_seconds)
     return ActivityConfig(
         task_queue=call.queue,
         summary=call.name,
         start_to_close_timeout=timedelta(seconds=longest) + GRACE,
         heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        retry_policy=RetryPolicy(
-            initial_interval=initial,
-            backoff_coefficient=2,
-            maximum_interval=max(initial, timedelta(seconds=call.retry_max_seconds)),
-            maximum_attempts=call.max_attempts + INFRASTRUCTURE_ATTEMPTS,
-        ),
+        retry_policy=_elsewhere(call.max_attempts),
     )
 
 

@@ -15,9 +15,14 @@ from temporalio.worker import Replayer
 from sojourn.errors import InvalidInput
 from sojourn.outcome import Fault
 from sojourn_worker.cli.output import Answer
+from sojourn_worker.connect import runtime
 from sojourn_worker.plugin import SojournPlugin
 
+MAX_CHARS = 300
+
 _EVENT = re.compile(r"HistoryEvent\(id: (\d+), (\w+)")
+_ACTIVITY = re.compile(r"scheduled event '([^']+)'")
+_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 
 
 async def replay(files: Sequence[Path]) -> Answer:
@@ -26,14 +31,16 @@ async def replay(files: Sequence[Path]) -> Answer:
     Raises:
         InvalidInput: a file holds no history.
     """
-    replayer = Replayer(workflows=[], plugins=[SojournPlugin()])
+    replayer = Replayer(workflows=[], plugins=[SojournPlugin()], runtime=runtime())
     seen: list[dict[str, Any]] = []
     for file in files:
         history = _read(file)
         result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-        problem = result.replay_failure and _described(result.replay_failure)
+        problem = result.replay_failure and _described(history, result.replay_failure)
         seen.append({"file": str(file), "events": len(history.events), "problem": problem})
-    lines = [f"{entry['file']}: {entry['problem'] or 'replays'}" for entry in seen]
+    lines = [
+        f"{entry['file']}: {'does not replay' if entry['problem'] else 'replays'}" for entry in seen
+    ]
     return Answer({"histories": seen}, "\n".join(lines), _fault(seen))
 
 
@@ -52,11 +59,21 @@ def _no_history(file: Path) -> InvalidInput:
     return InvalidInput(reason=f"{file} holds no workflow history: {hint}")
 
 
-def _described(failure: Exception) -> str:
-    text = " ".join(str(failure).split())
-    found = _EVENT.search(text)
-    place = f"event {found[1]} ({found[2]})" if found else "an event"
-    return f"{place} differs from what the workflow does now: {text[:200]}"
+def _described(history: WorkflowHistory, failure: Exception) -> str:
+    """Say at which event the workflow of today does something else, in Temporal's own words."""
+    found = _MESSAGE.search(str(failure))
+    text = " ".join((found[1] if found else str(failure)).split())[:MAX_CHARS]
+    return f"{_place(history, text)}{text}"
+
+
+def _place(history: WorkflowHistory, text: str) -> str:
+    if event := _EVENT.search(text):
+        return f"event {event[1]} ({event[2]}): "
+    if activity := _ACTIVITY.search(text):
+        for known in history.events:
+            if known.activity_task_scheduled_event_attributes.activity_type.name == activity[1]:
+                return f"event {known.event_id} (ActivityTaskScheduled): "
+    return ""
 
 
 def _fault(seen: Sequence[dict[str, Any]]) -> Fault | None:
@@ -64,5 +81,5 @@ def _fault(seen: Sequence[dict[str, Any]]) -> Fault | None:
     if not bad:
         return None
     more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-    message = f"{bad[0]['file']}: {bad[0]['problem']}{more}"
-    return Fault(type="NondeterminismError", message=message)
+    message = f"{bad[0]['file']} does not replay: {bad[0]['problem']}{more}"
+    return Fault(type="ReplayFailed", message=message)
