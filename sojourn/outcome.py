@@ -95,6 +95,11 @@ class TurnResult(BaseModel):
     tool_calls: tuple[CallSummary, ...] = ()
     error: Fault | None = None
 
+    @field_serializer("tool_calls")
+    def _calls_with_status(self, calls: tuple[CallSummary, ...]) -> list[dict[str, str]]:
+        """Leave nothing out: whoever reads this JSON knows of no defaults."""
+        return [dict(call) for call in calls]
+
     @classmethod
     def of(cls, session_id: str, outcome: TurnOutcome, text: str) -> TurnResult:
         """Join an outcome with the text that it refers to."""

@@ -16,6 +16,7 @@ def place_of(error: BaseException) -> str:
 def text_of(error: BaseException) -> str:
     """Return the text of `error`, which may hold content; none if it cannot say."""
     try:
-        return str(error)
+        # File names in errors may hold bytes that are no text: they could not be stored.
+        return str(error).encode(errors="replace").decode()
     except Exception:  # noqa: BLE001 - a broken __str__ must not hide the failure
         return ""

@@ -76,10 +76,12 @@ class StepTurn(Compact):
 
     Attributes:
         attempt: counted from 1.
+        commits: whether to commit the turn as well if the answer is its last.
     """
 
     turn: TurnRef
     step: int = 1
+    commits: bool = False
     attempt: int = 0
 
     @property

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from sojourn.compact import Compact
 from sojourn.models import FinishReason
-from sojourn.outcome import Fault, TurnStatus
+from sojourn.outcome import Fault, TurnOutcome, TurnStatus
 
 
 class ToolCallRef(Compact):
@@ -35,12 +35,14 @@ class ToolCallRef(Compact):
 class StepAnswer(Compact):
     """What a model step came to: why the model stopped, and the calls that can be run.
 
-    Calls that no tool can serve are answered already and are not among `calls`.
+    Calls that no tool can serve are answered already and are not among `calls`. `outcome` says
+    that the answer was the turn's last and that the turn is committed.
     """
 
     finish: FinishReason
     calls: tuple[ToolCallRef, ...] = ()
     digest: str = ""
+    outcome: TurnOutcome | None = None
 
 
 class TurnPhase(StrEnum):
@@ -118,6 +120,8 @@ def answered(state: TurnState, answer: StepAnswer) -> TurnState:
 
     An answer that asks for tools in the last allowed step ends the turn as `limit`.
     """
+    if answer.outcome is not None:
+        return committed(state)
     if state.phase is not TurnPhase.MODEL:
         return state
     if answer.finish is not FinishReason.TOOL_CALLS:

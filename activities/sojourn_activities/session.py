@@ -24,7 +24,14 @@ from sojourn.requests import (
     TurnBegun,
 )
 from sojourn.turn import StepAnswer
-from sojourn.turns import begin_turn, call_tool, commit_turn, park_session, step_turn
+from sojourn.turns import (
+    begin_turn,
+    call_tool,
+    commit_if_last,
+    commit_turn,
+    park_session,
+    step_turn,
+)
 from sojourn_activities.failures import translated, translating
 from sojourn_activities.heartbeat import beating
 
@@ -63,7 +70,8 @@ class SessionActivities:
         request = request.model_copy(update={"attempt": attempt})
         async with beating():
             with translating(is_last=is_last, pause=growing(PAUSE, attempt, LONGEST_PAUSE)):
-                return await _in_time(host, request, agent)
+                answer = await _in_time(host, request, agent)
+                return await commit_if_last(host, request, answer)
 
     @activity.defn(name="tool.call")
     @translated

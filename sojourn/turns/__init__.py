@@ -8,6 +8,14 @@ from __future__ import annotations
 from sojourn.turns.beginning import begin_turn
 from sojourn.turns.calling import call_tool
 from sojourn.turns.committing import answer_text, commit_turn, park_session
-from sojourn.turns.stepping import step_turn
+from sojourn.turns.stepping import commit_if_last, step_turn
 
-__all__ = ["answer_text", "begin_turn", "call_tool", "commit_turn", "park_session", "step_turn"]
+__all__ = [
+    "answer_text",
+    "begin_turn",
+    "call_tool",
+    "commit_if_last",
+    "commit_turn",
+    "park_session",
+    "step_turn",
+]

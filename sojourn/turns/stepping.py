@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sojourn import ids
+from sojourn import turn as machine
 from sojourn.draft import Draft
 from sojourn.errors import ToolFailure
 from sojourn.host import SessionHost
@@ -10,9 +11,10 @@ from sojourn.journal import EffectKind, EffectRef, EffectStatus, Outcome, model_
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import Message, ToolCallPart
 from sojourn.models import FinishReason, ModelAnswer, ModelRequest
-from sojourn.requests import StepTurn, TurnRef
+from sojourn.requests import CommitTurnRequest, StepTurn, TurnRef
 from sojourn.runtime import SessionRuntime
 from sojourn.turn import StepAnswer, ToolCallRef
+from sojourn.turns.committing import commit_turn
 
 
 async def step_turn(host: SessionHost, request: StepTurn) -> StepAnswer:
@@ -36,6 +38,22 @@ async def step_turn(host: SessionHost, request: StepTurn) -> StepAnswer:
     draft.note(effect)
     await host.app.probe.reached("model.recorded", turn.session_id)
     return StepAnswer.model_validate(effect.facts["answer"])
+
+
+async def commit_if_last(host: SessionHost, request: StepTurn, answer: StepAnswer) -> StepAnswer:
+    """Commit the turn if the request says so and the answer is its last, and say that it is done.
+
+    What comes next is the machine's to say; done here it saves a round trip through the server.
+
+    Raises:
+        StoreError: as `commit_turn`; the answer is recorded, so that trying again buys nothing.
+    """
+    state = machine.begin(request.turn.turn_id, max_steps=request.step + 1)
+    move = machine.decide(machine.answered(state.model_copy(update={"step": request.step}), answer))
+    if not request.commits or not isinstance(move, machine.CommitTurn):
+        return answer
+    outcome = await commit_turn(host, CommitTurnRequest(turn=request.turn, status=move.status))
+    return answer.model_copy(update={"outcome": outcome})
 
 
 async def _ask(

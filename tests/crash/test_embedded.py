@@ -49,7 +49,12 @@ async def killed(store_url: str, point: str, text: str) -> None:
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, SOURCES))},
     )
-    assert await process.wait() == -signal.SIGKILL
+    try:
+        assert await process.wait() == -signal.SIGKILL
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def sent_again(store_url: str, text: str, at: datetime) -> TurnResult:
@@ -63,43 +68,55 @@ async def sent_again(store_url: str, text: str, at: datetime) -> TurnResult:
         await store.close()
 
 
-async def lived(store_url: str, point: str, tool: str) -> tuple[TurnResult, dict[str, int]]:
-    """Let one process die in a turn and another one end it; return the result and the counts."""
+async def lived(store_url: str, point: str, tool: str) -> dict[str, object]:
+    """Let one process die in a turn and another one end it; return what is seen afterwards."""
     await killed(store_url, point, tool)
     later = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251 - the dead process had real time
     result = await sent_again(store_url, tool, later)
-    return result, Ledger.beside(store_url).counts()
+    async with opened_store(store_url) as store:
+        lease = await store.lease(SESSION)
+        assert lease is not None
+        return {
+            "result": (result.text, result.status, result.head_revision),
+            "counts": Ledger.beside(store_url).counts(),
+            "transcript": await transcript_of(store, SESSION),
+            "problems": [problem async for problem in store.check()],
+            "open effects": (await store.stats())["effects"],
+            "is held": lease.is_live(later),
+        }
+
+
+def expected(tool: str, status: str, counts: dict[str, int]) -> dict[str, object]:
+    """Return what is to be seen after a death that has cost nothing but what is said."""
+    told = f"{tool} {status}"
+    return {
+        "result": (told, "completed", 1),
+        "counts": ASKED | counts,
+        "transcript": [
+            f"user: {tool}",
+            f"assistant: {tool}",
+            f"tool: {told}",
+            f"assistant: {told}",
+        ],
+        "problems": [],
+        "open effects": 0,
+        "is held": False,
+    }
 
 
 async def test_the_next_process_goes_on_from_the_journal(tmp_path: Path) -> None:
     """The same turn id is the same turn: what is recorded is neither bought nor done again."""
-    urls = [f"sqlite:///{tmp_path}/{number}.db" for number in range(len(DEATHS))]
-    lives = await asyncio.gather(
-        *(lived(url, point, tool) for url, (point, tool, _, _) in zip(urls, DEATHS, strict=True))
-    )
+    async with asyncio.TaskGroup() as group:
+        lives = {
+            (point, tool): group.create_task(
+                lived(f"sqlite:///{tmp_path}/{number}.db", point, tool)
+            )
+            for number, (point, tool, _, _) in enumerate(DEATHS)
+        }
 
-    seen = {
-        (point, tool): (result.text, result.status, result.head_revision, counts)
-        for (point, tool, _, _), (result, counts) in zip(DEATHS, lives, strict=True)
+    assert {point: life.result() for point, life in lives.items()} == {
+        (point, tool): expected(tool, status, counts) for point, tool, status, counts in DEATHS
     }
-    assert seen == {
-        (point, tool): (f"{tool} {status}", "completed", 1, ASKED | counts)
-        for point, tool, status, counts in DEATHS
-    }
-    for url, (_, tool, status, _) in zip(urls, DEATHS, strict=True):
-        async with opened_store(url) as store:
-            told = f"{tool} {status}"
-            assert await transcript_of(store, SESSION) == [
-                f"user: {tool}",
-                f"assistant: {tool}",
-                f"tool: {told}",
-                f"assistant: {told}",
-            ]
-            assert [problem async for problem in store.check()] == []
-            assert (await store.stats())["effects"] == 0
-            lease = await store.lease(SESSION)
-            assert lease is not None
-            assert lease.released
 
 
 async def test_a_dead_process_holds_the_session_until_its_lease_runs_out(store_url: str) -> None:

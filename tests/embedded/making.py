@@ -53,7 +53,7 @@ class GateAt:
         self.gate = Gate()
         self._point = point
 
-    async def reached(self, point: str, session_id: str) -> None:
+    async def reached(self, point: str, session_id: str) -> None:  # noqa: ARG002 - a Probe
         """Stand still at the point until the gate is open."""
         if point == self._point:
             await self.gate.enter()

@@ -39,7 +39,7 @@ async def test_a_result_has_the_fields_of_the_contract(store_url: str) -> None:
     assert spent.input_tokens > 0
     assert spent.output_tokens > 0
     [call] = told.pop("tool_calls")
-    assert (call["name"], call["status"]) == ("add", "done")
+    assert call == {"call_id": call["call_id"], "name": "add", "status": "done"}
     assert told == {
         "session_id": SESSION,
         "turn_id": "t-1",

@@ -12,10 +12,9 @@ import sys
 from sojourn.testing import KillAt
 
 
-async def main(
-    app: str, store: str, kill_at: str, session_id: str, turn_id: str, text: str
-) -> None:
-    """Send one message; the process kills itself on the way."""
+async def main(app: str, store: str, kill_at: str, session_id: str, *message: str) -> None:
+    """Send one message, given as turn id and text; the process kills itself on the way."""
+    turn_id, text = message
     point, _, nth = kill_at.partition(":")
     module, _, factory = app.partition(":")
     made = getattr(importlib.import_module(module), factory)(store, KillAt(point, int(nth or 1)))

@@ -27,7 +27,7 @@ def load_app(target: str) -> App:
         raise InvalidApp(target=target, reason=f"module {module} has no {attribute!r}")
     app = getattr(loaded, attribute)
     if not isinstance(app, App):
-        reason = f"{attribute} is a {type(app).__name__}, not a sojourn.App"
+        reason = f"{attribute} is of type {type(app).__name__}, not a sojourn.App"
         raise InvalidApp(target=target, reason=reason)
     return app
 

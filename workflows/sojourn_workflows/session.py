@@ -115,8 +115,9 @@ class SessionWorkflow:
         """Cancel exactly this turn: in the queue, in a model call, or in its tools."""
         turn = self._known(request.turn_id)
         if self._run is not None and self._run.ref.turn_id == turn.turn_id:
-            return CancelReply(won=self._run.cancel())
-        if turn.ended is None:
+            self._run.cancel()
+            await workflow.wait_condition(lambda: turn.ended is not None)
+        elif turn.ended is None:
             turn.is_cancelled = True
             return CancelReply(won=True)
         ended = turn.ended

@@ -13,7 +13,7 @@ from sojourn import turn as machine
 from sojourn.errors import SojournError, StoreError, UnknownCall
 from sojourn.outcome import Fault, TurnOutcome
 from sojourn.requests import CallTool, CommitTurnRequest, StepTurn, TurnBegun, TurnRef
-from sojourn.turn import CallModel, CallTools, CommitTurn, ToolCallRef, TurnState
+from sojourn.turn import CallModel, CallTools, CommitTurn, Finished, ToolCallRef, TurnState
 from sojourn_activities.failures import from_failure
 from sojourn_activities.session import SessionActivities
 from sojourn_workflows import options
@@ -29,8 +29,8 @@ LOCAL_FAILURES = (ActivityError, ApplicationError)
 class TurnRun:
     """Drives one open turn to its commit.
 
-    A cancel sets the state at once, so that the first of cancel and commit wins; then it stops
-    the work that is under way.
+    A cancel sets the state at once and stops the work that is under way. If that work was the
+    commit, the first of the two wins, and the outcome tells which.
     """
 
     def __init__(self, session_id: str, turn_id: str, begun: TurnBegun) -> None:
@@ -46,6 +46,7 @@ class TurnRun:
         self._limits = begun.limits
         self._decisions: dict[str, bool] = {}
         self._work: asyncio.Task[None] | None = None
+        self._outcome: TurnOutcome | None = None
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_CALLS)
 
     def status(self, queued: tuple[str, ...]) -> SessionStatus:
@@ -59,15 +60,14 @@ class TurnRun:
             queued=queued,
         )
 
-    def cancel(self) -> bool:
-        """Cancel the turn unless it is being committed; tell whether that won."""
+    def cancel(self) -> None:
+        """Cancel the turn unless it is being committed; its outcome tells whether that won."""
         if not machine.is_cancellable(self.state):
-            return self.state.status == "cancelled"
+            return
         self.state = machine.cancelled(self.state)
         self.approvals.clear()
         if self._work is not None:
             self._work.cancel()
-        return True
 
     def decide(self, call_id: str, *, approved: bool) -> None:
         """Let a waiting call run, or refuse it."""
@@ -89,9 +89,12 @@ class TurnRun:
                 case CallTools(step, calls):
                     await self._guarded(self._call_all(step, calls))
                 case CommitTurn() as move:
-                    return await self._commit(move)
-                case _:
-                    raise AssertionError(self.state.phase)
+                    self._outcome = await self._commit(move)
+                case Finished():
+                    break
+        if self._outcome is None:
+            raise AssertionError(self.state)
+        return self._outcome
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work that a cancel may stop; what fails becomes the turn's fault."""
@@ -111,9 +114,10 @@ class TurnRun:
     async def _step(self, step: int) -> None:
         answer = await workflow.execute_activity_method(
             SessionActivities.step,
-            StepTurn(turn=self.ref, step=step),
+            StepTurn(turn=self.ref, step=step, commits=True),
             **options.model_step(self._limits),
         )
+        self._outcome = answer.outcome
         self.state = machine.answered(self.state, answer)
 
     async def _call_all(self, step: int, calls: tuple[ToolCallRef, ...]) -> None:
