@@ -23,11 +23,10 @@ async def start(store: SessionStore, session_id: str, config: dict[str, Any]) ->
         InvalidId: `session_id` cannot be an id.
         SessionDeleted: it was used once.
     """
-    if await store.head(ids.checked("session", session_id)) is not None:
+    if _has_begun(await store.head(ids.checked("session", session_id))):
         return False
     async with _claimed(store, session_id) as lease:
-        head = await _existing(store, session_id)
-        if head.head_revision > 0:
+        if _has_begun(await store.head(session_id)):
             await store.release(lease)
             return False
         await store.commit(
@@ -81,6 +80,11 @@ async def _claimed(store: SessionStore, session_id: str) -> AsyncIterator[Lease]
     except BaseException:
         await store.release(lease)
         raise
+
+
+def _has_begun(head: Head | None) -> bool:
+    """Tell a session from the bare row that a claim leaves if its holder gets no further."""
+    return head is not None and (head.head_revision > 0 or bool(head.config))
 
 
 async def _existing(store: SessionStore, session_id: str) -> Head:

@@ -333,9 +333,7 @@ class TurnFailed(TurnError):
 
 
 class TurnPending(TurnError):
-    """Turn {turn_id!r} of session {session_id!r} goes on after {seconds:g} s: send it again with
-    --turn-id to wait for it, or cancel it with `sojourn session cancel`.
-    """
+    """Turn {turn_id!r} of {session_id!r} goes on after {seconds:g} s: --turn-id waits again."""
 
     session_id: str
     turn_id: str

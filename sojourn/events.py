@@ -7,7 +7,7 @@ its commit, and then its commit alone is told. What is told did happen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
@@ -68,7 +68,7 @@ async def follow(
     *,
     open_turn: Callable[[], str | None] | None = None,
     until_idle: bool = False,
-) -> AsyncIterator[SessionEvent]:
+) -> AsyncGenerator[SessionEvent, None]:
     """Yield a session's events as they are stored; one that does not exist yet is waited for.
 
     Args:
@@ -100,7 +100,7 @@ async def follow_turn(
     turn_id: str,
     ended: asyncio.Future[Any],
     after: str | None = None,
-) -> AsyncIterator[SessionEvent]:
+) -> AsyncGenerator[SessionEvent, None]:
     """Yield one turn's events, and end with its commit, or when `ended` is done without one.
 
     Raises:

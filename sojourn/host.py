@@ -46,21 +46,16 @@ class SessionHost:
         """
 
         async def build() -> SessionRuntime:
-            runtime = await self.rebuild(session_id, agent)
-            if runtime.head_revision != head_revision:
+            chosen = self.app.agent(agent)
+            environment = self._environments[chosen.name]
+            state = await load_state(self.store, session_id, environment.residency)
+            if state.head_revision != head_revision:
                 raise HeadConflict(
-                    session_id=session_id, expected=head_revision, actual=runtime.head_revision
+                    session_id=session_id, expected=head_revision, actual=state.head_revision
                 )
-            return runtime
+            return SessionRuntime.from_environment(environment, chosen.policy(), state, self.store)
 
         return await self.residents.get(session_id, head_revision, build)
-
-    async def rebuild(self, session_id: str, agent: str) -> SessionRuntime:
-        """Assemble the session from the store, at whatever head it has."""
-        chosen = self.app.agent(agent)
-        environment = self._environments[chosen.name]
-        state = await load_state(self.store, session_id, environment.residency)
-        return SessionRuntime.from_environment(environment, chosen.policy(), state, self.store)
 
     def provider(self, runtime: SessionRuntime) -> ModelProvider:
         """Return what answers for a live session's model."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sojourn import ids
 from sojourn.commit import Commit, Snapshot
+from sojourn.errors import LeaseLost
 from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore
 
@@ -23,7 +24,20 @@ class ParkedSession:
     store: SessionStore
 
 
-def park_commit(
+async def flush(runtime: SessionRuntime) -> None:
+    """Commit what is dirty, under the runtime's lease or one that it claims; see its `park`."""
+    tools, plugins = runtime.snapshots.changed()
+    if not (tools or plugins):
+        return
+    lease = runtime.lease or await runtime.claim()
+    try:
+        await runtime.commit(_park_commit(runtime, lease.fencing_token, tools, plugins))
+    except LeaseLost:
+        runtime.lease = None  # it is ours no more: the next park claims anew
+        raise
+
+
+def _park_commit(
     runtime: SessionRuntime, fencing_token: int, tools: Snapshot | None, plugins: Snapshot | None
 ) -> Commit:
     """Return the commit of what is dirty; the same dirt on the same head is the same operation."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sojourn import ids
 from sojourn.catalog import RestoreReport, ToolCatalog, ToolState
-from sojourn.commit import Commit, CommitReceipt, Snapshot
+from sojourn.commit import Commit, CommitReceipt
 from sojourn.environment import RuntimeEnvironment
 from sojourn.errors import ClaimedAlready, MissingModel, MissingPluginHost, StoreRequired
 from sojourn.graph import Node, NodeKind, SessionGraph
@@ -15,7 +15,7 @@ from sojourn.heal import Healed, heal, healed_messages
 from sojourn.lease import Claim, Lease, LeaseOwner
 from sojourn.messages import Message
 from sojourn.models import ModelSpec
-from sojourn.parked import ParkedSession, park_commit
+from sojourn.parked import ParkedSession, flush
 from sojourn.plugin_host import PluginSessions
 from sojourn.plugins import PluginContext
 from sojourn.policy import SessionPolicy
@@ -190,14 +190,22 @@ class SessionRuntime:
         """
         store = self._require_store("park()")
         await self.environment.probe.reached("park.before", self.session_id)
-        tools, plugins = self.snapshots.changed()
-        if tools or plugins:
-            await self._flush(store, tools, plugins)
-        elif self.lease is not None:
-            await store.release(self.lease)
-        self.lease = None
+        await self.settle()
         await self.environment.probe.reached("park.after", self.session_id)
         return ParkedSession(self.session_id, self.policy, store)
+
+    async def settle(self) -> None:
+        """Commit what is dirty, and give the lease back; a clean session is not committed again.
+
+        Raises:
+            StoreError: as `park`.
+        """
+        store = self._require_store("settle()")
+        await flush(self)
+        if self.lease is not None:
+            # The flush has done so, unless its answer was lost and this was another try.
+            await store.release(self.lease)
+        self.lease = None
 
     async def commit(self, commit: Commit) -> CommitReceipt:
         """Commit on this runtime's head, with its changed snapshots, and adopt the result.
@@ -265,15 +273,6 @@ class SessionRuntime:
                 ", ".join(report.orphaned),
             )
         return report
-
-    async def _flush(
-        self, store: SessionStore, tools: Snapshot | None, plugins: Snapshot | None
-    ) -> None:
-        lease = await self.claim()
-        commit = park_commit(self, lease.fencing_token, tools, plugins)
-        receipt = await self.commit(commit)
-        if receipt.replayed:  # its first answer was lost: the lease was given back before the claim
-            await store.release(lease)
 
     def _adopt(self, commit: Commit, receipt: CommitReceipt) -> None:
         if receipt.head_revision <= self.head_revision:

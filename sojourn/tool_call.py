@@ -23,7 +23,7 @@ class ToolContext:
         turn_id: the turn.
         call_id: the call, as the model named it.
         attempt: counted from 1.
-        idempotency_key: the same for every attempt; `session/turn/call` unless given.
+        idempotency_key: the same for every attempt; `session/turn/step/call` in a turn.
     """
 
     session_id: str

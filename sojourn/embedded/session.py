@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -140,7 +140,7 @@ class EmbeddedSession:
         await self._host.store.fork(self.session_id, at, new_session_id)
         return new_session_id
 
-    def events(self, after: str | None = None) -> AsyncIterator[SessionEvent]:
+    def events(self, after: str | None = None) -> AsyncGenerator[SessionEvent, None]:
         """Yield what happens in the session from now on; see `sojourn.events.follow`.
 
         Args:
@@ -148,7 +148,9 @@ class EmbeddedSession:
         """
         return follow(self._host.store, self.session_id, after, open_turn=self._running_turn)
 
-    def events_of(self, turn: EmbeddedTurn, after: str | None) -> AsyncIterator[SessionEvent]:
+    def events_of(
+        self, turn: EmbeddedTurn, after: str | None
+    ) -> AsyncGenerator[SessionEvent, None]:
         """Yield what happens in one turn; see `EmbeddedTurn.events`."""
         return follow_turn(self._host.store, self.session_id, turn.id, turn.task, after)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from sojourn.embedded.control import TurnControl
@@ -56,6 +56,6 @@ class EmbeddedTurn:
             return self.task.result().status is TurnStatus.CANCELLED
         return await self._session.cancel(self.id)
 
-    def events(self, after: str | None = None) -> AsyncIterator[SessionEvent]:
+    def events(self, after: str | None = None) -> AsyncGenerator[SessionEvent, None]:
         """Yield what happens in the turn, and end with it; see `sojourn.events.follow_turn`."""
         return self._session.events_of(self, after)

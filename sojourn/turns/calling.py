@@ -132,7 +132,8 @@ async def _attempt(call: _Call) -> ToolResult:
     except ToolRetry as again:
         if last:
             return _given_up(again)
-        raise ToolRetry(reason=again.reason, after_seconds=_pause(call, again)) from None
+        # The tool's own reason may quote content, and this error goes into history.
+        raise ToolRetry(reason="the tool asks for it", after_seconds=_pause(call, again)) from None
     if result.status is CallStatus.FAILED and result.retryable and not last:
         reason = f"attempt {call.request.attempt} failed"
         raise ToolRetry(reason=reason, after_seconds=_pause(call))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from sojourn.commit import Commit, CommitReceipt
 from sojourn.draft import Draft
-from sojourn.errors import LeaseLost, SojournError, UnknownTurn
+from sojourn.errors import HeadConflict, LeaseLost, SojournError, UnknownTurn
 from sojourn.host import SessionHost
-from sojourn.lease import check_fence
+from sojourn.lease import Lease, check_fence
 from sojourn.messages import Message
 from sojourn.outcome import TurnOutcome
 from sojourn.requests import CommitTurnRequest, Parked, ParkSession
@@ -32,16 +34,25 @@ async def commit_turn(host: SessionHost, request: CommitTurnRequest) -> TurnOutc
 async def park_session(host: SessionHost, request: ParkSession) -> Parked:
     """Give the session's lease back and drop it from memory; doing so twice is harmless."""
     await host.app.probe.reached("park.before", request.session_id)
-    head = await host.store.head(request.session_id)
-    try:
-        stored = await host.store.lease(request.session_id)
-        lease = check_fence(stored, request.session_id, request.fencing_token)
-        await host.store.release(lease)
-    except LeaseLost:
-        pass  # a newer owner has it: nothing is ours to give back
+    stored = await host.store.lease(request.session_id)
+    # If a newer owner has it, nothing is ours to flush or to give back.
+    with contextlib.suppress(LeaseLost, HeadConflict):
+        await _give_back(host, check_fence(stored, request.session_id, request.fencing_token))
     host.residents.forget(request.session_id)
+    head = await host.store.head(request.session_id)
     await host.app.probe.reached("park.after", request.session_id)
     return Parked(head_revision=head.head_revision if head else 0)
+
+
+async def _give_back(host: SessionHost, lease: Lease) -> None:
+    """Release the lease, with what plugins have changed since the last commit, if that is here."""
+    kept = host.residents.peek(lease.session_id)
+    head = await host.store.head(lease.session_id)
+    if kept is not None and head is not None and kept.runtime.head_revision == head.head_revision:
+        kept.runtime.lease = lease
+        await kept.runtime.settle()
+    else:
+        await host.store.release(lease)
 
 
 async def answer_text(host: SessionHost, session_id: str, outcome: TurnOutcome) -> str:

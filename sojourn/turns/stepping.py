@@ -11,6 +11,7 @@ from sojourn.journal import EffectKind, EffectRef, EffectStatus, Outcome, model_
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import Message, ToolCallPart
 from sojourn.models import FinishReason, ModelAnswer, ModelRequest
+from sojourn.outcome import TurnOutcome
 from sojourn.requests import CommitTurnRequest, StepTurn, TurnRef
 from sojourn.runtime import SessionRuntime
 from sojourn.turn import StepAnswer, ToolCallRef
@@ -20,11 +21,17 @@ from sojourn.turns.committing import commit_turn
 async def step_turn(host: SessionHost, request: StepTurn) -> StepAnswer:
     """Return the answer of one model step: bought once, recorded once, whoever asks again.
 
+    A step that may have committed its turn, before its worker was lost, returns the outcome.
+
     Raises:
         ModelError: the model did not answer; nothing was recorded.
         LeaseLost: a newer owner has the session.
     """
     turn, key = request.turn, model_key(request.step)
+    if request.commits and request.attempt != 1:
+        receipt = await host.store.receipt(turn.session_id, turn.turn_id)
+        if receipt is not None:
+            return StepAnswer(finish=FinishReason.STOP, outcome=TurnOutcome.of(receipt))
     resident = await host.resident(turn.session_id, turn.agent, turn.head_revision)
     draft = resident.draft_of(turn.turn_id)
     if not (request.is_first and draft.opened_by == turn.fencing_token):
@@ -50,7 +57,7 @@ async def commit_if_last(host: SessionHost, request: StepTurn, answer: StepAnswe
     """
     state = machine.begin(request.turn.turn_id, max_steps=request.step + 1)
     move = machine.decide(machine.answered(state.model_copy(update={"step": request.step}), answer))
-    if not request.commits or not isinstance(move, machine.CommitTurn):
+    if answer.outcome or not request.commits or not isinstance(move, machine.CommitTurn):
         return answer
     outcome = await commit_turn(host, CommitTurnRequest(turn=request.turn, status=move.status))
     return answer.model_copy(update={"outcome": outcome})
@@ -76,8 +83,7 @@ def _outcome(runtime: SessionRuntime, answer: ModelAnswer) -> Outcome:
     message = with_unique_calls(answer.message)
     calls, refused = _resolve(runtime, message)
     payload = message.encode()
-    finish = FinishReason.TOOL_CALLS if message.tool_calls else answer.finish_reason
-    said = StepAnswer(finish=finish, calls=calls, digest=ids.digest(payload))
+    said = StepAnswer(finish=_finish(message, answer), calls=calls, digest=ids.digest(payload))
     facts = {
         "answer": said.model_dump(mode="json"),
         "model": answer.model or runtime.model.id,
@@ -85,6 +91,14 @@ def _outcome(runtime: SessionRuntime, answer: ModelAnswer) -> Outcome:
         "refused": refused,
     }
     return Outcome(EffectKind.MODEL, EffectStatus.DONE, payload, facts)
+
+
+def _finish(message: Message, answer: ModelAnswer) -> FinishReason:
+    """Return why the model stopped: for tools only if there are calls, whatever it says itself."""
+    if message.tool_calls:
+        return FinishReason.TOOL_CALLS
+    said = answer.finish_reason
+    return FinishReason.STOP if said is FinishReason.TOOL_CALLS else said
 
 
 def _resolve(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +45,7 @@ def asked(store_url: str, ask: Callable[[SessionStore], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def content(path: Path) -> str:
-    """Return a digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def content(path: Path) -> list[str]:
+    """Return all that a SQLite file holds; its log may be folded in at any time."""
+    with closing(sqlite3.connect(path)) as db:
+        return list(db.iterdump())

@@ -209,7 +209,7 @@ def test_a_session_that_is_worked_on_is_left_alone(
 def test_what_cannot_be_done_is_refused_in_one_line_and_changes_nothing(
     cli: Cli, store: str, arguments: list[str], kind: str, words: str
 ) -> None:
-    """The store is byte for byte as it was."""
+    """The store holds what it held."""
     talk(store, "chat-42", "hello")
     cli("session", "start", "empty")
     before = content(Path(store.removeprefix("sqlite:///")))

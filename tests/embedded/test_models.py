@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -185,5 +186,6 @@ async def test_a_failure_that_nobody_waits_for_is_nobodys_noise(
     async with App(agents=[Agent("clerk")], store=store_url).open(SESSION) as session:
         await session.submit("hello")
         await session.park()
+    gc.collect()
 
     assert "never retrieved" not in caplog.text

@@ -17,7 +17,7 @@ from sojourn.requests import BeginTurn, CallTool, CommitTurnRequest, StepTurn, T
 from sojourn.testing import ScriptedModel
 from sojourn.tools import AnyTool
 from sojourn.turn import StepAnswer
-from sojourn.turns import begin_turn, call_tool, commit_turn, step_turn
+from sojourn.turns import begin_turn, call_tool, commit_if_last, commit_turn, step_turn
 from tests.support.transcripts import transcript_of
 
 SESSION = "chat-1"
@@ -105,6 +105,11 @@ class Worker:
     async def step(self, turn: TurnRef, step: int = 1) -> StepAnswer:
         """Make a model step."""
         return await step_turn(self.host, StepTurn(turn=turn, step=step))
+
+    async def last_step(self, turn: TurnRef, attempt: int = 1) -> StepAnswer:
+        """Make a model step that commits the turn if it is the last."""
+        request = StepTurn(turn=turn, commits=True, attempt=attempt)
+        return await commit_if_last(self.host, request, await step_turn(self.host, request))
 
     async def call(self, turn: TurnRef, call_id: str, step: int = 1) -> str:
         """Run a tool call, and return how it ended."""

@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import pytest
 
+from sojourn.clock import ManualClock
 from sojourn.errors import (
     HeadConflict,
     LeaseHeld,
@@ -24,6 +25,7 @@ from sojourn.state import SessionState
 from tests.runtime.making import (
     POLICY,
     SESSION,
+    TTL,
     Counting,
     FaultyStore,
     brought_up,
@@ -155,6 +157,21 @@ async def test_a_held_session_cannot_be_flushed(store: SessionStore) -> None:
     await runtime.park()
 
     assert await head_of(store) == 1
+
+
+async def test_a_lost_lease_is_claimed_anew(store: SessionStore, clock: ManualClock) -> None:
+    """A stranger took it and has gone without a commit: the next park goes through."""
+    runtime = await brought_up(store)
+    await runtime.claim()
+    clock.advance(TTL)
+    await store.release(await stranger_holds(store))
+    with pytest.raises(LeaseLost):
+        await runtime.park()
+
+    await runtime.park()
+
+    assert await head_of(store) == 1
+    assert await is_free(store)
 
 
 async def test_a_stale_runtime_is_not_flushed_over_a_newer_head(store: SessionStore) -> None:

@@ -7,13 +7,15 @@ from datetime import timedelta
 
 import pytest
 
+from sojourn import Agent, App
 from sojourn.clock import ManualClock
 from sojourn.environment import RuntimeEnvironment
-from sojourn.errors import StoreUnavailable
+from sojourn.errors import HeadConflict, StoreUnavailable
 from sojourn.residency import Residency
 from sojourn.residents import IDLE_AFTER, Resident, Residents
 from sojourn.runtime import SessionRuntime
 from sojourn.state import SessionState
+from sojourn.testing import ScriptedModel
 from tests.runtime.making import POLICY, Counting, environment
 
 
@@ -132,6 +134,19 @@ async def test_a_build_that_fails_keeps_nothing(builder: Builder) -> None:
 
     assert len(builder.residents) == 0
     assert (await builder.get("a")).runtime.session_id == "a"
+
+
+async def test_a_head_that_is_not_there_leaves_nothing_behind() -> None:
+    """The session can be brought to life at its head, whoever still looks at the failure."""
+    model = ScriptedModel(lambda _: "hi")
+    app = App(agents=[Agent("clerk", model=model)], plugins=[Counting()], store="memory://")
+    async with app.host() as host:
+        with pytest.raises(HeadConflict) as conflict:
+            await host.resident("a", "clerk", 7)
+
+        assert (conflict.value.expected, conflict.value.actual) == (7, 0)
+        assert len(host.residents) == 0
+        assert (await host.resident("a", "clerk", 0)).runtime.head_revision == 0
 
 
 async def test_what_is_forgotten_has_left_the_plugin_host(builder: Builder) -> None:

@@ -293,6 +293,36 @@ async def test_a_commit_that_comes_late_returns_the_first_one(
     assert first.head_revision == 1
 
 
+async def test_a_last_step_that_has_committed_returns_its_outcome(
+    new_worker: NewWorker, store: SessionStore
+) -> None:
+    """Its worker was lost before it could say so: nothing is asked, and nothing is written."""
+    one, other = await new_worker(greeting), await new_worker(calling("unasked"))
+    turn = await one.begin()
+    answer = await one.last_step(turn)
+    assert answer.outcome is not None
+    before = await store.stats()
+
+    again = await other.last_step(turn, attempt=2)
+
+    assert again.outcome == answer.outcome
+    assert await one.commit(turn) == await other.commit(turn) == answer.outcome
+    assert await store.stats() == before
+
+
+async def test_two_last_steps_at_once_are_one_turn(
+    new_worker: NewWorker, store: SessionStore
+) -> None:
+    """Both have asked; both return what the first one has committed."""
+    meeting = Meeting("model.calling")
+    one, two = [await new_worker(greeting, probe=meeting) for _ in range(2)]
+    turn = await one.begin()
+    first, second = await asyncio.gather(one.last_step(turn), two.last_step(turn, attempt=2))
+
+    assert first.outcome == second.outcome
+    assert (await store.stats())["receipts"] == 1
+
+
 async def test_a_commit_that_nobody_has_made_still_fails(new_worker: NewWorker) -> None:
     """Its error is told, not hidden behind a receipt that is not there."""
     one = await new_worker(greeting)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from datetime import timedelta
 from secrets import token_hex
+from typing import Self
 
 from temporalio.client import Client
 
@@ -74,11 +75,12 @@ class SessionClient:
             held_seconds=held.total_seconds(),
             continue_after_events=continue_after_events,
         )
-        self._keeper = _keeper(store)
         shared = next((p.keeper for p in plugins if isinstance(p, SojournPlugin)), None)
-        keeper = self._keeper or shared
+        self._keeper = _keeper(store) or shared
         self._reader: SessionReader = (
-            StoreReader(keeper.get) if keeper else WorkerReader(self._client, task_queue)
+            StoreReader(self._keeper.get)
+            if self._keeper
+            else WorkerReader(self._client, task_queue)
         )
 
     def session(self, session_id: str, agent: str | None = None) -> ClientSession:
@@ -92,9 +94,15 @@ class SessionClient:
         return ClientSession(config, self._updates, self._reader)
 
     async def close(self) -> None:
-        """Close the store, if this client has opened one of its own."""
+        """Close the store, unless a worker of the same plugin is using it."""
         if self._keeper is not None:
-            await self._keeper.close()
+            await self._keeper.close_unless_used()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 class ClientTurn:
@@ -119,7 +127,7 @@ class ClientTurn:
         """Cancel the turn, and tell whether that won over its commit."""
         return await self._session.cancel(self.id)
 
-    async def events(self, after: str | None = None) -> AsyncIterator[SessionEvent]:
+    async def events(self, after: str | None = None) -> AsyncGenerator[SessionEvent, None]:
         """Yield what happens in the turn, and end with it; see `sojourn.events.follow_turn`.
 
         Raises:
@@ -220,7 +228,7 @@ class ClientSession:
         await self._reader.fork(self.session_id, new_session_id, at)
         return new_session_id
 
-    async def events(self, after: str | None = None) -> AsyncIterator[SessionEvent]:
+    async def events(self, after: str | None = None) -> AsyncGenerator[SessionEvent, None]:
         """Yield what happens in the session from now on; see `sojourn.events.follow`.
 
         Args:

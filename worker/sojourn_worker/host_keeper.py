@@ -43,6 +43,11 @@ class HostKeeper:
             if self._users == 0:
                 await self.close()
 
+    async def close_unless_used(self) -> None:
+        """Close the host, unless somebody is still using it."""
+        if self._users == 0:
+            await self.close()
+
     async def close(self) -> None:
         """Close the host if it was opened; it may be opened again."""
         async with self._lock:

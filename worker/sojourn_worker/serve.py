@@ -19,6 +19,7 @@ from sojourn.ports import SessionStore
 from sojourn_worker.connect import connect
 from sojourn_worker.plugin import GRACE, SojournPlugin
 from sojourn_worker.pollers import poller_identities
+from sojourn_worker.telemetry import telemetry_plugins
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ async def serve(app: App, task_queue: str, store: str | SessionStore | None = No
         raise AssertionError(plugin)
     async with plugin.keeper.used():
         await plugin.keeper.get()
-        client = await connect([plugin])
+        client = await connect([plugin, *telemetry_plugins()])
         with _told_to_stop() as stop:
             await _run(Worker(client, task_queue=task_queue), client, stop)
 

@@ -8,8 +8,8 @@ from importlib.metadata import entry_points
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from temporalio.client import Plugin
 from temporalio.contrib.opentelemetry import OpenTelemetryPlugin, create_tracer_provider
+from temporalio.plugin import SimplePlugin
 
 from sojourn.errors import InvalidInput
 
@@ -17,7 +17,7 @@ EXPORTER = "OTEL_TRACES_EXPORTER"
 GROUP = "opentelemetry_traces_exporter"
 
 
-def telemetry_plugins() -> list[Plugin]:
+def telemetry_plugins() -> list[SimplePlugin]:
     """Return what traces workflows and activities; nothing unless an exporter is named.
 
     Spans are handed over in batches, in the background: a collector that is down costs its spans

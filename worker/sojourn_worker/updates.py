@@ -34,6 +34,7 @@ from sojourn.errors import (
 from sojourn.outcome import TurnOutcome
 from sojourn_activities.failures import from_failure
 from sojourn_worker.pollers import poller_identities
+from sojourn_worker.visibility import Visibility
 from sojourn_workflows import options
 from sojourn_workflows.contract import (
     DECIDE,
@@ -66,6 +67,7 @@ class Updates:
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._visibility = Visibility(client)
 
     async def submit(self, config: SessionConfig, request: SubmitTurn) -> TurnOutcome | None:
         """Start the session's workflow if need be and queue a turn, never twice.
@@ -169,9 +171,7 @@ class Updates:
             raise TurnConflict(session_id=config.session_id, turn_id=request.turn_id)
         return submitted
 
-    def _start(
-        self, config: SessionConfig, request: SubmitTurn, update_id: str
-    ) -> Coroutine[Any, Any, Submitted]:
+    async def _start(self, config: SessionConfig, request: SubmitTurn, update_id: str) -> Submitted:
         start = WithStartWorkflowOperation(
             SessionWorkflow.run,
             config,
@@ -179,14 +179,16 @@ class Updates:
             task_queue=self._task_queue,
             task_timeout=options.TASK_TIMEOUT,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=await self._visibility.of(config.session_id, config.agent),
         )
-        return self._client.execute_update_with_start_workflow(
+        submitted: Submitted = await self._client.execute_update_with_start_workflow(
             SUBMIT,
             request,
             start_workflow_operation=start,
             id=update_id,
             result_type=Submitted,
         )
+        return submitted
 
     async def _retried(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Ask until the run that answers is neither ending nor continuing."""

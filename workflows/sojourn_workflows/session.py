@@ -220,7 +220,13 @@ class SessionWorkflow:
     async def _continue_as_new(self) -> None:
         self._is_closing = True
         await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(self._config.model_copy(update={"known_token": self._known_token}))
+        carried = self._config.model_copy(update={"known_token": self._known_token})
+        if workflow.info().is_target_worker_deployment_version_changed():
+            workflow.continue_as_new(
+                carried,
+                initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
+            )
+        workflow.continue_as_new(carried)
 
     def _must_continue(self) -> bool:
         """Tell whether another run should follow, as soon as nothing is queued."""

@@ -1,0 +1,274 @@
+"""Parking, closing, and what is left of a session when it is not used."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sojourn import TurnStatus, tool
+from sojourn.adapters.memory import MemoryStore
+from sojourn.adapters.open import opened_store
+from sojourn.embedded.session import EmbeddedSession
+from sojourn.errors import InvalidInput, SessionDeleted, StoreUnavailable, UnknownSession
+from sojourn.testing import ScriptedModel
+from tests.embedded.making import (
+    SESSION,
+    Slow,
+    app_of,
+    problems,
+    seen,
+    unanswered,
+    user_texts,
+)
+from tests.support.gate import Gate
+from tests.support.scene import calling, echo
+
+STORES = pytest.mark.parametrize("url", ["sqlite", "memory://"])
+
+
+@pytest.fixture
+def either_url(url: str, store_url: str) -> str:
+    """The URL of a store of either kind."""
+    return store_url if url == "sqlite" else url
+
+
+@STORES
+async def test_a_parked_session_goes_on_with_its_next_message(either_url: str) -> None:
+    """It holds no lease meanwhile, and the head does not move."""
+    async with app_of(either_url).open(SESSION) as session:
+        await session.send("one")
+        await session.park()
+        parked = await session.show()
+        result = await session.send("two")
+
+    assert parked.lease is not None
+    assert parked.lease.released
+    assert (parked.head_revision, result.head_revision) == (1, 2)
+
+
+@STORES
+async def test_parking_again_or_before_anything_was_said_is_harmless(either_url: str) -> None:
+    """Nothing is written."""
+    async with app_of(either_url).open(SESSION) as session:
+        await session.park()
+        with pytest.raises(UnknownSession):
+            await session.show()
+        await session.send("one")
+        await session.park()
+        await session.park()
+        assert (await session.show()).head_revision == 1
+
+
+async def test_parking_waits_for_the_turns_that_are_open(store_url: str) -> None:
+    """The running one and the queued one, even one that was submitted in the same instant."""
+    slow = Slow()
+    async with app_of(store_url, slow).open(SESSION) as session:
+        turns = [await session.submit("wait"), await session.submit("hello")]
+        parking = asyncio.create_task(session.park())
+        await slow.gate.reached()
+        assert not parking.done()
+        slow.gate.open()
+        await parking
+        results = [await turn.result() for turn in turns]
+        view = await session.show()
+
+    assert [result.status.value for result in results] == ["completed", "completed"]
+    assert view.lease is not None
+    assert view.lease.released
+
+
+async def test_a_turn_submitted_in_the_instant_of_parking_is_run(store_url: str) -> None:
+    """Before the lease is given back."""
+    async with app_of(store_url).open(SESSION) as session:
+        turn = await session.submit("hello")
+        await session.park()
+        assert turn.task.done()
+        view = await session.show()
+
+    assert view.head_revision == 1
+    assert view.lease is not None
+    assert view.lease.released
+
+
+async def test_a_parked_session_is_not_in_memory(store_url: str) -> None:
+    """A resident is dropped by a park, and its plugins leave the register."""
+    async with app_of(store_url).open(SESSION) as session:
+        await session.send("one")
+        assert len(session._host.residents) == 1
+        await session.park()
+        assert len(session._host.residents) == 0
+
+
+async def test_a_closed_session_is_not_in_memory(store_url: str) -> None:
+    """Nothing of it stays resident."""
+    async with app_of(store_url).open(SESSION) as session:
+        await session.send("one")
+
+    assert len(session._host.residents) == 0
+
+
+async def test_closing_lets_go_of_the_lease(store_url: str) -> None:
+    """Also when the block raises."""
+    with pytest.raises(ZeroDivisionError):
+        async with app_of(store_url).open(SESSION) as session:
+            await session.send("one")
+            _ = 1 // 0
+    view = await seen(store_url)
+
+    assert view.lease is not None
+    assert view.lease.released
+
+
+async def test_closing_cancels_what_runs_and_what_is_queued(store_url: str) -> None:
+    """Each turn commits what it has, in order; no call dangles, and the store is sound."""
+    gate = Gate()
+
+    @tool
+    async def dig() -> None:
+        """Dig for ever."""
+        await gate.enter()
+
+    model = ScriptedModel(calling(("dig", {})))
+    async with app_of(store_url, model, dig).open(SESSION) as session:
+        turns = [await session.submit(text) for text in ("one", "two", "three")]
+        await gate.reached()
+    results = [await turn.result() for turn in turns]
+    view = await seen(store_url)
+
+    assert [result.status for result in results] == [TurnStatus.CANCELLED] * 3
+    assert [result.head_revision for result in results] == [1, 2, 3]
+    assert model.calls == 1
+    assert user_texts(view) == ["one", "two", "three"]
+    assert unanswered(view) == set()
+    assert view.lease is not None
+    assert view.lease.released
+    assert await problems(store_url) == []
+
+
+async def test_closing_in_the_instant_of_a_submission_loses_nothing(store_url: str) -> None:
+    """The message stands in the store, as a cancelled turn."""
+    async with app_of(store_url).open(SESSION) as session:
+        turn = await session.submit("hello")
+
+    assert (await turn.result()).status is TurnStatus.CANCELLED
+    assert user_texts(await seen(store_url)) == ["hello"]
+
+
+async def test_a_closed_session_takes_no_message(store_url: str) -> None:
+    """It says so, and writes nothing."""
+    async with app_of(store_url).open(SESSION) as session:
+        await session.send("one")
+    with pytest.raises(InvalidInput, match="closed"):
+        await session.send("two")
+
+    assert user_texts(await seen(store_url)) == ["one"]
+
+
+async def test_the_next_open_goes_on_after_a_close(store_url: str) -> None:
+    """With the whole conversation."""
+    app = app_of(store_url, Slow())
+    async with app.open(SESSION) as session:
+        await session.submit("wait")
+    async with app.open(SESSION) as session:
+        result = await session.send("next")
+
+    assert (result.text, result.head_revision) == ("you said next", 2)
+
+
+async def test_opens_of_one_app_share_its_memory() -> None:
+    """It lives as long as the app; another app has its own."""
+    app = app_of("memory://")
+    async with app.open(SESSION) as session:
+        await session.send("one")
+    async with app.open(SESSION) as session:
+        assert user_texts(await session.show()) == ["one"]
+    async with app_of("memory://").open(SESSION) as session:
+        with pytest.raises(UnknownSession):
+            await session.show()
+
+
+async def test_a_store_that_was_handed_over_stays_open(store_url: str) -> None:
+    """Whoever opened it closes it; and it takes the place of the app's own."""
+    app = app_of("memory://")
+    async with opened_store(store_url) as store:
+        for _ in range(2):
+            async with app.open(SESSION, store=store) as session:
+                await session.send("hello")
+        head = await store.head(SESSION)
+    async with app.open(SESSION) as session:
+        with pytest.raises(UnknownSession):
+            await session.show()
+
+    assert head is not None
+    assert head.head_revision == 2
+
+
+async def test_sessions_of_one_store_keep_apart(store_url: str) -> None:
+    """Twelve at once, each on a connection of its own."""
+    app = app_of(store_url)
+
+    async def visit(name: str) -> list[str]:
+        async with app.open(name) as session:
+            await session.send(f"{name} says one")
+            await session.send(f"{name} says two")
+            return user_texts(await session.show())
+
+    names = [f"chat-{number}" for number in range(12)]
+    visits = await asyncio.gather(*map(visit, names))
+
+    assert visits == [[f"{name} says one", f"{name} says two"] for name in names]
+    assert await problems(store_url) == []
+
+
+async def _deleted(session: EmbeddedSession, store_url: str) -> None:
+    await session.park()
+    async with opened_store(store_url) as store:
+        await store.delete(session.session_id)
+
+
+async def test_a_deleted_session_takes_no_message_for_ever(store_url: str) -> None:
+    """Ids are used once: no turn is begun again, old or new, and there is nothing to see."""
+    app = app_of(store_url)
+    async with app.open(SESSION) as session:
+        await session.send("hello", "t-1")
+        await _deleted(session, store_url)
+    async with app.open(SESSION) as session:
+        for turn_id in ("t-1", "t-2"):
+            with pytest.raises(SessionDeleted):
+                await session.send("hello", turn_id)
+        with pytest.raises(UnknownSession):
+            await session.show()
+
+
+async def test_a_session_that_is_deleted_while_it_is_open_takes_no_message(store_url: str) -> None:
+    """The refusal is typed, and the session closes quietly."""
+    async with app_of(store_url).open(SESSION) as session:
+        await session.send("hello", "t-1")
+        await _deleted(session, store_url)
+        for turn_id in ("t-1", "t-2"):
+            with pytest.raises(SessionDeleted):
+                await session.send("hello", turn_id)
+
+
+async def test_a_store_that_fails_at_the_end_hides_nothing(store_url: str) -> None:
+    """What the block raises comes out, and the lease runs out by itself."""
+    store = MemoryStore()
+
+    async def fails(*_: object) -> None:
+        raise StoreUnavailable(url="memory://", reason="pulled out")
+
+    with pytest.raises(ZeroDivisionError):
+        async with app_of(store).open(SESSION) as session:
+            await session.send("hello")
+            store.release = fails  # type: ignore[method-assign]
+            _ = 1 // 0
+
+
+async def test_an_open_without_a_turn_leaves_no_trace(store_url: str) -> None:
+    """A session is made by its first turn."""
+    model = ScriptedModel(echo)
+    async with app_of(store_url, model).open(SESSION):
+        pass
+    with pytest.raises(UnknownSession):
+        await seen(store_url)
