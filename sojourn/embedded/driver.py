@@ -11,7 +11,7 @@ from typing import cast
 
 from sojourn import turn as machine
 from sojourn.embedded.control import TurnControl
-from sojourn.embedded.retrying import MODEL_WAIT_SECONDS, retried, stored
+from sojourn.embedded.retrying import asked, stored
 from sojourn.errors import ModelUnavailable, SojournError, StoreError, ToolRetry, UnknownCall
 from sojourn.host import SessionHost
 from sojourn.journal import tool_key
@@ -68,21 +68,19 @@ class TurnDriver:
         if self.control.is_cancelled:
             return machine.cancelled(state)  # before anything is begun
         working = asyncio.ensure_future(move(state))
-        asked = asyncio.ensure_future(self.control.cancelled())
+        cancelled = asyncio.ensure_future(self.control.cancelled())
         try:
-            await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({working, cancelled}, return_when=asyncio.FIRST_COMPLETED)
             if self.control.is_cancelled:
                 return machine.cancelled(state)
             return _came_to(working, state)
         finally:
-            await stopped(working, asked)
+            await stopped(working, cancelled)
 
     async def _step(self, step: int, state: TurnState) -> TurnState:
         request = StepTurn(turn=self.turn, step=step)
         ask = partial(self._answer, request)
-        return machine.answered(
-            state, await retried(ask, self.limits.model_attempts, MODEL_WAIT_SECONDS)
-        )
+        return machine.answered(state, await asked(ask, self.limits.model_attempts))
 
     async def _answer(self, request: StepTurn) -> StepAnswer:
         try:
@@ -118,13 +116,14 @@ class TurnDriver:
                 raise
             kind, place = type(error).__name__, place_of(error)
             log.error("the call of %s: %s at %s", call.tool_id, kind, place)  # noqa: TRY400 - a traceback shows content
-            await call_tool(self.host, request.model_copy(update={"settle": True}))
+            settle = request.model_copy(update={"settle": True})
+            await stored(partial(call_tool, self.host, settle))
 
     async def _attempts(self, request: CallTool, call: ToolCallRef) -> None:
         delay = call.retry_initial_seconds
         while True:
             try:
-                await call_tool(self.host, request)
+                await stored(partial(call_tool, self.host, request))
             except ToolRetry as again:
                 await asyncio.sleep(again.after_seconds or delay)
                 delay = min(delay * 2, call.retry_max_seconds)

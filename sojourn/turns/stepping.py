@@ -5,7 +5,7 @@ from __future__ import annotations
 from sojourn import ids
 from sojourn import turn as machine
 from sojourn.draft import Draft
-from sojourn.errors import ToolFailure
+from sojourn.errors import StoreError, ToolFailure
 from sojourn.host import SessionHost
 from sojourn.journal import EffectKind, EffectRef, EffectStatus, Outcome, model_key
 from sojourn.keeper import LeaseKeeper
@@ -21,17 +21,26 @@ from sojourn.turns.committing import commit_turn
 async def step_turn(host: SessionHost, request: StepTurn) -> StepAnswer:
     """Return the answer of one model step: bought once, recorded once, whoever asks again.
 
-    A step that may have committed its turn, before its worker was lost, returns the outcome.
+    A step whose other attempt has committed the turn returns the outcome.
 
     Raises:
         ModelError: the model did not answer; nothing was recorded.
         LeaseLost: a newer owner has the session.
     """
+    committed = await _committed(host, request) if request.attempt != 1 else None
+    if committed is not None:
+        return committed
+    try:
+        return await _step(host, request)
+    except StoreError:
+        committed = await _committed(host, request)
+        if committed is None:
+            raise
+        return committed
+
+
+async def _step(host: SessionHost, request: StepTurn) -> StepAnswer:
     turn, key = request.turn, model_key(request.step)
-    if request.commits and request.attempt != 1:
-        receipt = await host.store.receipt(turn.session_id, turn.turn_id)
-        if receipt is not None:
-            return StepAnswer(finish=FinishReason.STOP, outcome=TurnOutcome.of(receipt))
     resident = await host.resident(turn.session_id, turn.agent, turn.head_revision)
     draft = resident.draft_of(turn.turn_id)
     if not (request.is_first and draft.opened_by == turn.fencing_token):
@@ -45,6 +54,16 @@ async def step_turn(host: SessionHost, request: StepTurn) -> StepAnswer:
     draft.note(effect)
     await host.app.probe.reached("model.recorded", turn.session_id)
     return StepAnswer.model_validate(effect.facts["answer"])
+
+
+async def _committed(host: SessionHost, request: StepTurn) -> StepAnswer | None:
+    """Return the turn's outcome if another attempt of a last step has committed it."""
+    if not request.commits:
+        return None
+    receipt = await host.store.receipt(request.turn.session_id, request.turn.turn_id)
+    if receipt is None:
+        return None
+    return StepAnswer(finish=FinishReason.STOP, outcome=TurnOutcome.of(receipt))
 
 
 async def commit_if_last(host: SessionHost, request: StepTurn, answer: StepAnswer) -> StepAnswer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 
 from sojourn import Agent, App, tool
@@ -23,13 +24,20 @@ def look(room: str) -> str:
     return f"{room} is free"
 
 
+@tool
+def stuck(room: str) -> str:
+    """Hang in a way that nothing can stop."""
+    threading.Event().wait()
+    return room
+
+
 async def clerk(messages: Sequence[Message]) -> str | list[tuple[str, dict[str, str]]]:
     """Do what the last message says by its first word, or echo it."""
     last = messages[-1]
     if last.role is Role.TOOL:
         return f"tools said {last.tool_responses[0].status}"
     match last.text.split()[0]:
-        case "book" | "look" as name:
+        case "book" | "look" | "stuck" as name:
             return [(name, {"room": "blue"})]
         case "wait":
             await asyncio.Event().wait()
@@ -39,7 +47,7 @@ async def clerk(messages: Sequence[Message]) -> str | list[tuple[str, dict[str, 
 
 
 app = App(
-    agents=[Agent("clerk", model=ScriptedModel(clerk), tools=[book, look])],
+    agents=[Agent("clerk", model=ScriptedModel(clerk), tools=[book, look, stuck])],
     store="sqlite:///in-the-app.db",
 )
 two = App(agents=[Agent("clerk"), Agent("cook")])

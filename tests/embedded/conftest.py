@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sojourn.embedded import driver
+from sojourn.embedded import retrying
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a model that failed be asked again at once."""
-    monkeypatch.setattr(driver, "MODEL_WAIT_SECONDS", 0.001)
+    """Let what failed be tried again at once."""
+    monkeypatch.setattr(retrying, "MODEL_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(retrying, "STORE_WAIT_SECONDS", 0.001)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from sojourn import Agent, App, tool
 from sojourn.errors import InvalidInput, UnknownAgent
@@ -26,6 +27,7 @@ class Overheard(ScriptedModel):
         super().__init__(script)
         self.requests: list[ModelRequest] = []
 
+    @override
     async def complete(self, request: ModelRequest) -> ModelAnswer:
         """Answer, and remember."""
         self.requests.append(request)

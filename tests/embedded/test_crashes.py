@@ -1,116 +1,80 @@
-"""A process that dies in a turn: the next open goes on with it from its journal."""
+"""After a process's death: what the next open may do before, instead of, and beside the dead turn.
+
+What becomes of the turn itself at each point of its death stands in `tests/crash/test_embedded`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sojourn import TurnResult
+from sojourn import Agent, App, TurnStatus
+from sojourn.adapters.open import open_store
+from sojourn.clock import ManualClock
 from sojourn.embedded.session import EmbeddedSession
 from sojourn.errors import LeaseHeld, TurnConflict
-from tests.embedded.making import problems, seen, unanswered, user_texts
-from tests.embedded.victim import SESSION, TURN, quick_shop
-from tests.support.crash_apps import Ledger
-from tests.support.polling import until
-from tests.support.worker_process import ROOT
+from sojourn.ports import SilentProbe
+from sojourn.testing import ScriptedModel
+from tests.embedded.making import SESSION, problems, seen, unanswered, user_texts
+from tests.support.crash_apps import Ledger, shop, told
+from tests.support.worker_process import ROOT, SOURCES
 
 pytestmark = pytest.mark.crash
 
+TURN = "t-1"
+NEVER_BOUGHT = "model 3"
+
 
 async def killed(store_url: str, point: str, text: str) -> None:
-    """Let a process begin a turn and die of SIGKILL at `point`."""
+    """Let a process begin `t-1` in the shop and die of SIGKILL at `point`."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.embedded.victim", store_url, point, text, cwd=ROOT
+        *(sys.executable, "-m", "tests.support.embedded_main", "tests.support.crash_apps:shop"),
+        *(store_url, point, SESSION, TURN, text),
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, SOURCES))},
     )
     assert await process.wait() == -signal.SIGKILL
 
 
-async def patient(session: EmbeddedSession, text: str, turn_id: str = TURN) -> TurnResult:
-    """Send a message as soon as the dead process's lease has run out."""
-
-    async def sent() -> TurnResult | None:
-        try:
-            return await session.send(text, turn_id)
-        except LeaseHeld:
-            return None
-
-    result = await until(sent)
-    assert result is not None
-    return result
+@asynccontextmanager
+async def opened_later(store_url: str, app: App | None = None) -> AsyncIterator[EmbeddedSession]:
+    """Open the session in the shop (or `app`) when the dead process's lease has run out."""
+    later = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251 - the dead had real time
+    store = await open_store(store_url, clock=ManualClock(later))
+    try:
+        async with (app or shop(store_url, SilentProbe())).open(SESSION, store=store) as session:
+            yield session
+    finally:
+        await store.close()
 
 
-@dataclass(frozen=True)
-class Death:
-    """Where a process dies, in a turn that calls which tool; what the model is told of the tool.
-
-    Attributes:
-        bought: how often the first and the second answer are bought in all.
-        ran: how often the tool takes effect in all.
-    """
-
-    point: str
-    tool: str = "charge"
-    status: str = "done"
-    bought: tuple[int, int] = (1, 1)
-    ran: int = 1
-
-
-DEATHS = [
-    Death("claim.after"),
-    Death("model.bought", bought=(2, 1)),
-    Death("model.recorded"),
-    Death("tool.started", status="unknown", ran=0),
-    Death("tool.ran", status="unknown"),
-    Death("tool.recorded"),
-    Death("tool.ran", tool="look", ran=2),
-    Death("model.recorded:2"),
-    Death("commit.before"),
-    Death("commit.after"),
-]
-
-
-@pytest.mark.parametrize("death", DEATHS, ids=lambda death: f"{death.point}-{death.tool}")
-async def test_a_turn_whose_process_died_is_gone_on_with(store_url: str, death: Death) -> None:
-    """No recorded answer is bought again; an effect that may have happened is said to be unknown.
-
-    The next turn works, and the store is sound.
-    """
-    await killed(store_url, death.point, death.tool)
-    async with quick_shop(store_url).open(SESSION) as session:
-        result = await patient(session, death.tool)
+async def test_the_turn_that_died_ends_and_the_next_one_works(store_url: str) -> None:
+    """The tool's effect may have happened: the model is told so, and it is not repeated."""
+    await killed(store_url, "tool.ran", "charge")
+    async with opened_later(store_url) as session:
+        result = await session.send("charge", TURN)
         after = await session.send("hello")
-    counts = Ledger.beside(store_url).counts()
     view = await seen(store_url)
 
-    assert result.text == f"{death.tool} {death.status}"
-    assert (result.turn_id, result.head_revision, after.head_revision) == (TURN, 1, 2)
-    assert [call.status.value for call in result.tool_calls] == [death.status]
-    assert (counts["model 1"], counts["model 3"]) == death.bought
-    assert counts.get(death.tool, 0) == death.ran
-    assert user_texts(view) == [death.tool, "hello"]
+    assert (result.turn_id, result.text) == (TURN, "charge unknown")
+    assert (result.head_revision, after.head_revision) == (1, 2)
+    assert Ledger.beside(store_url).counts()["charge"] == 1
     assert unanswered(view) == set()
     assert await problems(store_url) == []
-
-
-async def test_a_dead_process_holds_its_session_until_its_lease_ends(store_url: str) -> None:
-    """The refusal names it; other sessions of the store are free."""
-    await killed(store_url, "model.recorded", "charge")
-    app = quick_shop(store_url)
-    async with app.open(SESSION) as session, app.open("chat-2") as other:
-        with pytest.raises(LeaseHeld, match="embedded-"):
-            await session.send("charge", TURN)
-        assert (await other.send("hello")).text == "echo hello"
 
 
 async def test_another_turn_may_come_before_the_one_that_died(store_url: str) -> None:
     """Nothing of the dead turn is in the conversation until it is sent again."""
     await killed(store_url, "tool.recorded", "charge")
-    async with quick_shop(store_url).open(SESSION) as session:
-        first = await patient(session, "hello", "t-2")
+    async with opened_later(store_url) as session:
+        first = await session.send("hello", "t-2")
         assert user_texts(await session.show()) == ["hello"]
         again = await session.send("charge", TURN)
 
@@ -122,7 +86,65 @@ async def test_another_turn_may_come_before_the_one_that_died(store_url: str) ->
 async def test_a_turn_that_died_is_not_gone_on_with_other_text(store_url: str) -> None:
     """Its input is journaled with it."""
     await killed(store_url, "model.recorded", "charge")
-    async with quick_shop(store_url).open(SESSION) as session:
-        await patient(session, "hello", "t-2")
+    async with opened_later(store_url) as session:
         with pytest.raises(TurnConflict):
             await session.send("look", TURN)
+        assert (await session.send("charge", TURN)).text == "charge done"
+
+
+async def test_a_turn_that_died_can_be_cancelled(store_url: str) -> None:
+    """It commits what its journal has, without asking a model or a tool again."""
+    await killed(store_url, "tool.ran", "charge")
+    async with opened_later(store_url) as session:
+        turn = await session.submit("charge", TURN)
+        assert await turn.cancel() is True
+        result = await turn.result()
+
+    assert result.status is TurnStatus.CANCELLED
+    assert [call.status.value for call in result.tool_calls] == ["unknown"]
+    assert NEVER_BOUGHT not in Ledger.beside(store_url).counts()
+
+
+async def test_a_turn_that_died_is_gone_on_with_by_an_app_that_lacks_its_tool(
+    store_url: str,
+) -> None:
+    """The call cannot be run any more: the model is told, and the turn ends."""
+    await killed(store_url, "model.recorded", "charge")
+    model = ScriptedModel(told)
+    app = App(agents=[Agent("clerk", model=model)], store=store_url)
+    async with opened_later(store_url, app) as session:
+        result = await session.send("charge", TURN)
+
+    assert (result.status, result.text) == (TurnStatus.COMPLETED, "charge failed")
+    assert model.calls == 1
+    assert "charge" not in Ledger.beside(store_url).counts()
+
+
+async def test_a_fork_may_be_taken_while_the_dead_process_holds_the_session(
+    store_url: str,
+) -> None:
+    """From what is committed; the fork has a lease of its own."""
+    app = shop(store_url, SilentProbe())
+    async with app.open(SESSION) as session:
+        await session.send("hello")
+    await killed(store_url, "tool.ran", "charge")
+    async with app.open(SESSION) as session:
+        with pytest.raises(LeaseHeld):
+            await session.send("hello again")
+        await session.fork("chat-2")
+    async with app.open("chat-2") as fork:
+        assert (await fork.send("and now?")).text == "echo and now?"
+        assert user_texts(await fork.show()) == ["hello", "and now?"]
+
+
+async def test_parallel_calls_of_a_turn_that_died_end_each_in_its_own_way(store_url: str) -> None:
+    """What is idempotent runs again; the other is unknown, or not begun and run now."""
+    await killed(store_url, "tool.ran", "look charge")
+    async with opened_later(store_url) as session:
+        result = await session.send("look charge", TURN)
+    counts = Ledger.beside(store_url).counts()
+
+    look, charge = result.tool_calls
+    assert look.status.value == "done"
+    assert (charge.status.value, counts["charge"]) in {("unknown", 1), ("done", 1)}
+    assert counts["look"] <= 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from typing_extensions import override
@@ -18,9 +19,7 @@ from tests.support.polling import until
 from tests.support.scene import Script, echo
 
 TTL = LeaseTimings().ttl
-SHORT = LeaseTimings(
-    ttl=timedelta(milliseconds=150), renew_interval=timedelta(milliseconds=50)
-)
+SHORT = LeaseTimings(ttl=timedelta(milliseconds=150), renew_interval=timedelta(milliseconds=50))
 
 
 async def test_a_second_open_is_refused_and_told_who_holds_the_session(store_url: str) -> None:
@@ -94,7 +93,7 @@ async def test_an_expired_lease_may_be_taken(store_url: str) -> None:
         assert user_texts(await first.show()) == ["mine", "yours"]
 
 
-def timed(clock: ManualClock, script: Script = echo, **options: object) -> App:
+def timed(clock: ManualClock, script: Script = echo, **options: Any) -> App:
     """Return an app whose time is the clock's."""
     return app_of(MemoryStore(clock), script, clock=clock, **options)
 

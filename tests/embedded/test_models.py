@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from sojourn import Agent, App, TurnStatus, tool
-from sojourn.errors import MissingModel, ModelGarbage, ModelRefused, ModelUnavailable, UnknownSession
+from sojourn.errors import (
+    MissingModel,
+    ModelGarbage,
+    ModelRefused,
+    ModelUnavailable,
+    UnknownSession,
+)
 from sojourn.messages import Message, assistant
 from sojourn.models import FinishReason, ModelAnswer
 from tests.embedded.making import SESSION, Answers, app_of, unanswered, user_texts
@@ -88,7 +94,7 @@ class Silent:
         self.asked = 0
         self.stopped = 0
 
-    async def __call__(self, messages: Sequence[Message]) -> str:
+    async def __call__(self, _: Sequence[Message]) -> str:
         """Wait for ever."""
         self.asked += 1
         try:

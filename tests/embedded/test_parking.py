@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from typing_extensions import override
 
-from sojourn import TurnStatus, tool
+from sojourn import Plugin, TurnStatus, tool
 from sojourn.adapters.memory import MemoryStore
 from sojourn.adapters.open import opened_store
 from sojourn.embedded.session import EmbeddedSession
-from sojourn.errors import InvalidInput, SessionDeleted, StoreUnavailable, UnknownSession
+from sojourn.errors import Contended, InvalidInput, SessionDeleted, UnknownSession
+from sojourn.host import SessionHost
+from sojourn.lease import Lease
+from sojourn.models import ModelAnswer, ModelRequest
+from sojourn.plugins import PluginContext, PluginSession
 from sojourn.testing import ScriptedModel
 from tests.embedded.making import (
     SESSION,
@@ -31,6 +37,12 @@ STORES = pytest.mark.parametrize("url", ["sqlite", "memory://"])
 def either_url(url: str, store_url: str) -> str:
     """The URL of a store of either kind."""
     return store_url if url == "sqlite" else url
+
+
+def residents(session: EmbeddedSession) -> int:
+    """Return how many sessions are live in the memory of a session's host."""
+    host: SessionHost = vars(session)["_host"]
+    return len(host.residents)
 
 
 @STORES
@@ -95,9 +107,9 @@ async def test_a_parked_session_is_not_in_memory(store_url: str) -> None:
     """A resident is dropped by a park, and its plugins leave the register."""
     async with app_of(store_url).open(SESSION) as session:
         await session.send("one")
-        assert len(session._host.residents) == 1
+        assert residents(session) == 1
         await session.park()
-        assert len(session._host.residents) == 0
+        assert residents(session) == 0
 
 
 async def test_a_closed_session_is_not_in_memory(store_url: str) -> None:
@@ -105,15 +117,19 @@ async def test_a_closed_session_is_not_in_memory(store_url: str) -> None:
     async with app_of(store_url).open(SESSION) as session:
         await session.send("one")
 
-    assert len(session._host.residents) == 0
+    assert residents(session) == 0
 
 
 async def test_closing_lets_go_of_the_lease(store_url: str) -> None:
     """Also when the block raises."""
-    with pytest.raises(ZeroDivisionError):
+
+    async def failing() -> None:
         async with app_of(store_url).open(SESSION) as session:
             await session.send("one")
-            _ = 1 // 0
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await failing()
     view = await seen(store_url)
 
     assert view.lease is not None
@@ -251,18 +267,82 @@ async def test_a_session_that_is_deleted_while_it_is_open_takes_no_message(store
                 await session.send("hello", turn_id)
 
 
-async def test_a_store_that_fails_at_the_end_hides_nothing(store_url: str) -> None:
-    """What the block raises comes out, and the lease runs out by itself."""
-    store = MemoryStore()
+class Stuck(MemoryStore):
+    """A store that lets nobody release a lease."""
 
-    async def fails(*_: object) -> None:
-        raise StoreUnavailable(url="memory://", reason="pulled out")
+    @override
+    async def release(self, lease: Lease) -> None:
+        raise Contended(reason="a test")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_store_that_fails_at_the_end_hides_nothing() -> None:
+    """What the block raises comes out, and the lease runs out by itself."""
+
+    async def failing() -> None:
+        async with app_of(Stuck()).open(SESSION) as session:
+            await session.send("hello")
+            raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        async with app_of(store).open(SESSION) as session:
+        await failing()
+
+
+class Tally(Plugin):
+    """Counts commits, each of which changes its state after the commit that told of it."""
+
+    @override
+    def session(self, context: PluginContext) -> PluginSession:
+        return TallySession()
+
+
+class TallySession(PluginSession):
+    """One session's tally, which the model is told."""
+
+    count = 0
+
+    @override
+    def instructions(self) -> str:
+        return f"{self.count} turns"
+
+    @override
+    def snapshot(self) -> int:
+        return self.count
+
+    @override
+    def restore(self, state: Any) -> None:
+        self.count = state or 0
+
+    @override
+    def on_event(self, event: str, facts: object) -> None:
+        if event == "turn_committed":
+            self.count += 1
+            self.revision += 1
+
+
+@STORES
+async def test_what_a_plugin_learnt_after_the_last_commit_is_not_lost(either_url: str) -> None:
+    """A park flushes it, under the session's own lease, and gives the lease back."""
+    told: list[str] = []
+
+    class Reading(ScriptedModel):
+        """Notes its instructions."""
+
+        @override
+        async def complete(self, request: ModelRequest) -> ModelAnswer:
+            told.append(request.instructions)
+            return await super().complete(request)
+
+    app = app_of(either_url, Reading(echo), plugins=[Tally()])
+    for _ in range(3):
+        async with app.open(SESSION) as session:
             await session.send("hello")
-            store.release = fails  # type: ignore[method-assign]
-            _ = 1 // 0
+            await session.park()
+            view = await session.show()
+            assert view.lease is not None
+            assert view.lease.released
+
+    assert told == ["0 turns", "1 turns", "2 turns"]
 
 
 async def test_an_open_without_a_turn_leaves_no_trace(store_url: str) -> None:

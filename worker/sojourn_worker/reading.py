@@ -7,17 +7,18 @@ from datetime import timedelta
 from typing import Protocol
 
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import ActivityFailureError, Client
+from temporalio.exceptions import ApplicationError
 
 from sojourn import ids
 from sojourn.compact import Compact
-from sojourn.errors import InvalidInput
+from sojourn.errors import InvalidInput, NoWorker
 from sojourn.host import SessionHost
 from sojourn.outcome import TurnOutcome
 from sojourn.ports import SessionStore
 from sojourn.turns import answer_text
 from sojourn.view import SessionView, view_session
-from sojourn_activities.failures import translated
+from sojourn_activities.failures import from_failure, translated
 
 READ_TIMEOUT = timedelta(seconds=30)
 
@@ -160,12 +161,17 @@ class WorkerReader:
         raise InvalidInput(reason="events need the store: SessionClient(client, store=...)")
 
     async def _read(self, request: ReadRequest) -> ReadReply:
-        reply: ReadReply = await self._client.execute_activity(
-            "session.read",
-            request,
-            id=ids.mint("read"),
-            task_queue=self._task_queue,
-            result_type=ReadReply,
-            schedule_to_close_timeout=READ_TIMEOUT,
-        )
+        try:
+            reply: ReadReply = await self._client.execute_activity(
+                "session.read",
+                request,
+                id=ids.mint("read"),
+                task_queue=self._task_queue,
+                result_type=ReadReply,
+                schedule_to_close_timeout=READ_TIMEOUT,
+            )
+        except ActivityFailureError as error:
+            if isinstance(error.cause, ApplicationError):
+                raise from_failure(error.cause) from error
+            raise NoWorker(task_queue=self._task_queue) from error
         return reply

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -28,15 +30,21 @@ CLOSING = timedelta(seconds=5)
 _LOOK = timedelta(milliseconds=50)
 
 
-async def serve(app: App, task_queue: str, store: str | SessionStore | None = None) -> None:
-    """Run a worker of `app` until SIGTERM or SIGINT; a second signal ends the process at once.
+async def serve(
+    app: App,
+    task_queue: str,
+    store: str | SessionStore | None = None,
+    grace: timedelta = GRACE,
+) -> None:
+    """Run a worker of `app` as this process's only work, until SIGTERM or SIGINT.
 
-    The store is opened first, so that a bad one is refused before anything is polled.
+    Running activities may then go on for `grace`, and are cancelled after it. The process ends
+    soon after that, whatever they do, and at once at a second signal. The store is opened first,
+    so that a bad one is refused before anything is polled.
 
     Raises:
         StoreError: the store cannot be opened.
         ServerUnavailable: no server answers, or it refuses the worker.
-        ShutdownTooSlow: an activity would not end.
     """
     plugin = SojournPlugin(app, store=store)
     if plugin.keeper is None:
@@ -45,17 +53,20 @@ async def serve(app: App, task_queue: str, store: str | SessionStore | None = No
         await plugin.keeper.get()
         client = await connect([plugin, *telemetry_plugins()])
         with _told_to_stop() as stop:
-            await _run(Worker(client, task_queue=task_queue), client, stop)
+            worker = Worker(client, task_queue=task_queue, graceful_shutdown_timeout=grace)
+            await _run(worker, client, stop, grace)
 
 
-async def _run(worker: Worker, client: Client, stop: asyncio.Event) -> None:
+async def _run(worker: Worker, client: Client, stop: asyncio.Event, grace: timedelta) -> None:
     running = asyncio.create_task(worker.run())
     stopping = asyncio.create_task(stop.wait())
     announcing = asyncio.create_task(_announce(worker, client))
     try:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
-            await _shut_down(worker)
+            log.info("worker stops: running activities get %g s", grace.total_seconds())
+            _end_process_after(grace + CLOSING)
+            await worker.shutdown()
         await running
     except RuntimeError as error:
         address = client.service_client.config.target_host
@@ -66,14 +77,16 @@ async def _run(worker: Worker, client: Client, stop: asyncio.Event) -> None:
         await asyncio.wait({stopping, announcing})
 
 
-async def _shut_down(worker: Worker) -> None:
-    log.info("worker stops: running activities get %.0f s", GRACE.total_seconds())
-    bound = (GRACE + CLOSING).total_seconds()
-    try:
-        async with asyncio.timeout(bound):
-            await worker.shutdown()
-    except TimeoutError:
-        raise ShutdownTooSlow(seconds=bound) from None
+def _end_process_after(bound: timedelta) -> None:
+    """End the process in a while, unless it has ended by then: code that hangs cannot stop it."""
+
+    def end() -> None:
+        log.error("%s", ShutdownTooSlow(seconds=bound.total_seconds()))
+        os._exit(1)
+
+    timer = threading.Timer(bound.total_seconds(), end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _announce(worker: Worker, client: Client) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
@@ -189,4 +188,6 @@ class SqliteStore(SessionStore):
 
     @override
     async def close(self) -> None:
-        await asyncio.gather(self._reader.close(), self._writer.close())
+        # One after the other: the last to leave puts the log away, and must know that it is.
+        await self._reader.close()
+        await self._writer.close()

@@ -71,16 +71,23 @@ def worker(
     app: options.App = None,
     task_queue: options.Queue = None,
     store: options.Store = None,
+    grace: Annotated[
+        float,
+        typer.Option(
+            "--grace", metavar="SECONDS", min=0.1, help="What activities get to end when told to."
+        ),
+    ] = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Run a worker of an app until SIGTERM or Ctrl-C.
 
-    The first signal lets running activities end, within a bound; a second one ends the process at
-    once. Whatever was cut off goes on with another worker. With --json the log is JSON lines.
+    The first signal lets running activities end, for as long as --grace says; a second one ends
+    the process at once. Whatever was cut off goes on with another worker. With --json the log is
+    JSON lines.
     """
     given = Settings.given(store, app, task_queue)
     debug = bool(context.find_root().params["debug"])
-    output.run(serving.work(given, as_json=as_json, debug=debug), as_json=as_json)
+    output.run(serving.work(given, grace, as_json=as_json, debug=debug), as_json=as_json)
 
 
 @app.command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from datetime import timedelta
 
 import typer
 from typing_extensions import override
@@ -31,7 +32,9 @@ class JsonLines(logging.Formatter):
         return json.dumps(facts, ensure_ascii=False)
 
 
-async def work(settings: Settings, *, as_json: bool, debug: bool) -> Answer | None:
+async def work(
+    settings: Settings, grace_seconds: float, *, as_json: bool, debug: bool
+) -> Answer | None:
     """Serve the app until a signal comes.
 
     Raises:
@@ -41,7 +44,8 @@ async def work(settings: Settings, *, as_json: bool, debug: bool) -> Answer | No
         raise typer.BadParameter("none is named: give it, or set SOJOURN_APP", param_hint="--app")
     _log_to_stderr(as_json=as_json, debug=debug)
     app = load_app(settings.app)
-    await serve(app, settings.task_queue or options.TASK_QUEUE, settings.store)
+    grace = timedelta(seconds=grace_seconds)
+    await serve(app, settings.task_queue or options.TASK_QUEUE, settings.store, grace)
     return None
 
 
