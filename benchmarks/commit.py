@@ -99,40 +99,45 @@ class Raw:
 
 
 async def measure(rounds: int, synchronous: str) -> list[Row]:
-    """Grow one session and measure at each length, with the floor beside it."""
-    rows: list[Row] = []
+    """Grow a session to each length, and let them and the floor take turns."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         path = Path(folder) / "sessions.db"
         raw = Raw(Path(folder) / "raw.db", synchronous)
         store = await open_store(f"sqlite:///{path}?synchronous={synchronous}")
-        writer = Writer(store, "benchmark")
-        await writer.claim()
-        first = 0.0
-        for length in LENGTHS:
-            while writer.turns < length:
-                await writer.commit()
-            start = writer.turns
-            medians = await interleaved({"ours": writer.commit, "raw": raw.write}, rounds)
-            ours, floor = medians["ours"], medians["raw"]
-            first = first or ours / floor
-            what = f"commit at {start:,} turns, synchronous={synchronous}"
-            ratio = ours / floor
-            rows.append(Row(what, milliseconds(ours), milliseconds(floor), ratio, BUDGET))
-        flat = (rows[-1].ratio) / first
-        rows.append(Row("the same, longest against shortest", "", "", flat, FLAT_BUDGET))
+        writers = [await grown(store, length) for length in LENGTHS]
+        works = {writer.session_id: writer.commit for writer in writers}
+        medians = await interleaved({**works, "raw": raw.write}, rounds)
         await store.close()
         raw.connection.close()
-        turns, size = writer.turns, path.stat().st_size
+        turns, size = sum(writer.turns for writer in writers), path.stat().st_size
+    rows = [_against_raw(length, synchronous, medians) for length in LENGTHS]
+    flat = medians[f"{LENGTHS[-1]:,} turns"] / medians[f"{LENGTHS[0]:,} turns"]
+    rows.append(Row("the same, longest against shortest", "", "", flat, FLAT_BUDGET))
     per_turn = size / turns
     what = f"disk per turn, {turns:,} turns, indexes and receipts included"
     disk = Row(what, f"{per_turn:,.0f} B", f"{TURN_BYTES:,} B", per_turn / TURN_BYTES, DISK_BUDGET)
     return [*rows, disk]
 
 
+async def grown(store: SessionStore, length: int) -> Writer:
+    """Return the writer of a session that has `length` turns."""
+    writer = Writer(store, f"{length:,} turns")
+    await writer.claim()
+    while writer.turns < length:
+        await writer.commit()
+    return writer
+
+
+def _against_raw(length: int, synchronous: str, medians: dict[str, float]) -> Row:
+    ours, floor = medians[f"{length:,} turns"], medians["raw"]
+    what = f"commit at {length:,} turns, synchronous={synchronous}"
+    return Row(what, milliseconds(ours), milliseconds(floor), ours / floor, BUDGET)
+
+
 def main() -> None:
     """Measure and publish."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--synchronous", choices=("full", "normal"), default="full")
     options = parser.parse_args()
     rows = asyncio.run(measure(options.rounds, options.synchronous))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from sojourn.lease import Claim, LeaseOwner
 from sojourn.ports import SessionStore
-from tests.cli.conftest import APP, Cli
+from tests.cli.conftest import APP, SOJOURN, Cli, environment
 from tests.cli.making import asked, content, talk
 
 CONTRACT = {"session_id", "head_revision", "leaf", "turns", "messages", "lease", "tools", "usage"}
@@ -234,3 +237,38 @@ def test_events_until_idle_tells_the_turns_after_a_cursor(cli: Cli, store: str) 
         "session", "events", "chat-42", "--after", lines[0]["cursor"], "--until-idle"
     ).out.splitlines()
     assert [json.loads(line)["head_revision"] for line in later] == [2]
+
+
+def test_interrupting_events_is_their_usual_end(store: str) -> None:
+    """Ctrl-C ends the watching, and that is no failure."""
+    talk(store, "chat-42", "one")
+    command = ["session", "events", "chat-42", "--after", "0.0"]
+    watching = subprocess.Popen(
+        [*SOJOURN, *command], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert watching.stdout is not None
+    assert json.loads(watching.stdout.readline())["kind"] == "turn_committed"
+    watching.send_signal(signal.SIGINT)
+    _, err = watching.communicate(timeout=30)
+
+    assert (watching.returncode, err) == (0, b"")
+
+
+def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(store: str) -> None:
+    """As with `| head`."""
+    for number in range(3):
+        talk(store, f"chat-{number}", "one")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [*SOJOURN, "session", "list"],
+            env=environment(),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+
+    assert (ended.returncode, ended.stderr) == (1, b"")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 from rich.table import Table
@@ -94,7 +96,14 @@ async def delete(settings: Settings, session_id: str) -> Answer:
 async def watch(
     settings: Settings, session_id: str, after: str | None, *, until_idle: bool
 ) -> None:
-    """Print events as they come, a line of JSON each."""
+    """Print events as they come, a line of JSON each; Ctrl-C is how it usually ends."""
+    with suppress(asyncio.CancelledError):
+        await _print_events(settings, session_id, after, until_idle=until_idle)
+
+
+async def _print_events(
+    settings: Settings, session_id: str, after: str | None, *, until_idle: bool
+) -> None:
     async with opened(settings) as store:
         await _head(store, session_id)
         async for event in events.follow(store, session_id, after, until_idle=until_idle):

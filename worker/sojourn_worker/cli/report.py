@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,9 +44,8 @@ class Report:
         """Run a command and return its exit code."""
         try:
             code = command()
-        except BrokenPipeError:
-            # Whoever read the output has left: nothing more can be said to them.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except SystemExit:
+            # Typer's answer to a pipe that nobody reads any more.
             return REFUSED
         except Exception as error:  # noqa: BLE001 - the last resort of every command
             return self._refused(error)
