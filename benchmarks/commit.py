@@ -1,6 +1,6 @@
 """What a turn's commit costs on SQLite, against one raw transaction of the same bytes.
 
-    python -m benchmarks.commit [--rounds 200] [--synchronous full|normal]
+Run by `python -m benchmarks.commit [--rounds N] [--synchronous full|normal]`.
 """
 
 from __future__ import annotations

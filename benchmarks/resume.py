@@ -1,6 +1,6 @@
 """What it costs to bring a cold session back, by residency and length.
 
-    python -m benchmarks.resume [--rounds 15]
+Run by `python -m benchmarks.resume [--rounds N]`.
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ async def measure(rounds: int) -> list[Row]:
                 parked = ParkedSession(f"session-{turns}", policy, store)
                 shared = replace(environment, residency=residency)
 
-                async def resume(
-                    parked: ParkedSession = parked, shared: object = shared
-                ) -> None:
+                async def resume(parked: ParkedSession = parked, shared: object = shared) -> None:
                     runtime = await SessionRuntime.resume(parked, shared)  # type: ignore[arg-type]
                     assert runtime.messages()
                     runtime.unregister_plugin_session()

@@ -1,6 +1,6 @@
 """What a turn costs on Temporal: time, history events and bytes; early and late in a session.
 
-    python -m benchmarks.turn [--rounds 60] [--late 2000]
+Run by `python -m benchmarks.turn [--rounds N] [--late N]`.
 
 Starts its own dev server and workers. The floor is one update that runs one activity, on the
 same server, by a worker of its own, turn about with ours.
@@ -20,12 +20,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from sojourn_worker import ClientSession, SessionClient
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from benchmarks.floor import FloorWorkflow
 from benchmarks.measure import Row, interleaved, milliseconds, publish
+from sojourn_worker import ClientSession, SessionClient
 from tests.support.server import DevServer
 
 ROOT = Path(__file__).parent.parent
@@ -89,21 +89,45 @@ async def measure(address: str, queue: str, floor_queue: str, rounds: int, late:
     late_events, late_size = await history_of_a_turn(client, session)
     lately = await interleaved(works, rounds)
     await clients.close()
-    rows = [
+    return [
         _against("turn without tools, early", early, BUDGET),
         _against(f"the same after {late:,} turns", lately, BUDGET),
-        Row("late against early, both against their floor", "", "",
-            (lately["ours"] / lately["bare"]) / (early["ours"] / early["bare"]), FLAT_BUDGET),
-        Row("history events of a turn", f"{events:.0f}", str(EVENTS_BUDGET),
-            events / EVENTS_BUDGET, 1.0),
-        Row("history bytes of a turn beyond its text", f"{size:,.0f}", f"{BYTES_BUDGET:,}",
-            size / BYTES_BUDGET, 1.0),
-        Row(f"events after {late:,} turns against early", f"{late_events:.0f}", f"{events:.0f}",
-            late_events / events, FLAT_BUDGET),
-        Row(f"bytes after {late:,} turns against early", f"{late_size:,.0f}", f"{size:,.0f}",
-            late_size / size, FLAT_BUDGET),
+        Row(
+            "late against early, both against their floor",
+            "",
+            "",
+            (lately["ours"] / lately["bare"]) / (early["ours"] / early["bare"]),
+            FLAT_BUDGET,
+        ),
+        Row(
+            "history events of a turn",
+            f"{events:.0f}",
+            str(EVENTS_BUDGET),
+            events / EVENTS_BUDGET,
+            1.0,
+        ),
+        Row(
+            "history bytes of a turn beyond its text",
+            f"{size:,.0f}",
+            f"{BYTES_BUDGET:,}",
+            size / BYTES_BUDGET,
+            1.0,
+        ),
+        Row(
+            f"events after {late:,} turns against early",
+            f"{late_events:.0f}",
+            f"{events:.0f}",
+            late_events / events,
+            FLAT_BUDGET,
+        ),
+        Row(
+            f"bytes after {late:,} turns against early",
+            f"{late_size:,.0f}",
+            f"{size:,.0f}",
+            late_size / size,
+            FLAT_BUDGET,
+        ),
     ]
-    return rows
 
 
 def _against(what: str, medians: dict[str, float], budget: float) -> Row:
@@ -120,7 +144,8 @@ def main() -> None:
     queue, floor_queue = f"ours-{uuid.uuid4()}", f"floor-{uuid.uuid4()}"
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, DevServer.started() as server:
         os.environ["BENCH_STORE"] = store = f"sqlite:///{folder}/sessions.db"
-        ours = worker("tests.support.worker_main", server.address, "benchmarks.app:app", queue, store, "")
+        app = "benchmarks.app:app"
+        ours = worker("tests.support.worker_main", server.address, app, queue, store, "")
         with ours, worker("benchmarks.floor", server.address, floor_queue):
             measured = measure(server.address, queue, floor_queue, options.rounds, options.late)
             rows = asyncio.run(measured)

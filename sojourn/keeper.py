@@ -42,7 +42,6 @@ class LeaseKeeper:
         try:
             await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                await stopped(working)
                 raise renewing.result()
             return working.result()
         finally:

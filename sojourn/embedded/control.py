@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from sojourn.errors import UnknownCall
-
 
 class TurnControl:
     """A turn's ears. The first of cancel and commit wins, and whoever cancels is told which."""
@@ -40,16 +38,12 @@ class TurnControl:
         """Return the ids of the calls that wait for a person."""
         return [call_id for call_id, answer in self._approvals.items() if not answer.done()]
 
-    def answer(self, session_id: str, call_id: str, *, approved: bool) -> None:
-        """Settle a waiting approval.
-
-        Raises:
-            UnknownCall: no such call waits.
-        """
-        waiting = self._approvals.get(call_id)
-        if waiting is None or waiting.done():
-            raise UnknownCall(session_id=session_id, call_id=call_id)
-        waiting.set_result(approved)
+    def answer(self, call_id: str, *, approved: bool) -> bool:
+        """Answer for a person, and tell whether the call waited for it."""
+        if call_id not in self.waiting():
+            return False
+        self._approvals[call_id].set_result(approved)
+        return True
 
     async def approval(self, call_id: str) -> bool:
         """Wait for a person's answer."""

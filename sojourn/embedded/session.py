@@ -194,8 +194,8 @@ class EmbeddedSession:
 
     def _answer(self, call_id: str, *, approved: bool) -> None:
         for turn in self._turns.values():
-            if call_id in turn.control.waiting():
-                return turn.control.answer(self.session_id, call_id, approved=approved)
+            if turn.control.answer(call_id, approved=approved):
+                return
         raise UnknownCall(session_id=self.session_id, call_id=call_id)
 
     async def _run(self, turn_id: str, text: str, control: TurnControl) -> TurnResult:

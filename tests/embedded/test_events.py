@@ -88,11 +88,10 @@ async def test_events_without_a_cursor_begin_now(store_url: str) -> None:
     """What was committed before is not told."""
     async with app_of(store_url).open(SESSION) as session:
         await session.send("old", "t-1")
-        listening = asyncio.create_task(anext(session.events()))
+        listening = asyncio.create_task(taken(session.events(), 1))
         await asyncio.sleep(0)
         await session.send("new", "t-2")
-        async with asyncio.timeout(20):
-            event = await listening
+        [event] = await listening
 
     assert event.turn_id == "t-2"
 

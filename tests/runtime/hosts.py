@@ -12,7 +12,7 @@ from sojourn import Agent, App
 from sojourn.host import SessionHost
 from sojourn.messages import Message
 from sojourn.outcome import TurnOutcome, TurnStatus
-from sojourn.ports import Probe, SilentProbe
+from sojourn.ports import Probe, SessionStore, SilentProbe
 from sojourn.requests import BeginTurn, CallTool, CommitTurnRequest, StepTurn, TurnRef
 from sojourn.testing import ScriptedModel
 from sojourn.tools import AnyTool
@@ -70,11 +70,15 @@ class Worker:
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, store_url: str, script: Script, *tools: AnyTool, probe: Probe | None = None
+        cls,
+        store: str | SessionStore,
+        script: Script,
+        *tools: AnyTool,
+        probe: Probe | None = None,
     ) -> AsyncIterator[Worker]:
         """Open the store as a process of its own would."""
         agent = Agent("clerk", model=ScriptedModel(script))
-        app = App(agents=[agent], tools=tools, store=store_url, probe=probe or SilentProbe())
+        app = App(agents=[agent], tools=tools, store=store, probe=probe or SilentProbe())
         async with app.host() as host:
             yield cls(host)
 

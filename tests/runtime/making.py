@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -230,6 +231,7 @@ class FaultyStore:
         calls: how often each method was called.
         before: errors to raise by method, one a call, instead of doing anything.
         after: likewise, when all is done: the answer is lost.
+        held: events that methods wait for before they return.
     """
 
     def __init__(self, store: SessionStore) -> None:
@@ -237,6 +239,7 @@ class FaultyStore:
         self.calls: Counter[str] = Counter()
         self.before: dict[str, list[Exception]] = {}
         self.after: dict[str, list[Exception]] = {}
+        self.held: dict[str, asyncio.Event] = {}
 
     @classmethod
     def around(cls, store: SessionStore) -> tuple[FaultyStore, SessionStore]:
@@ -250,7 +253,10 @@ class FaultyStore:
         async def call(*args: Any, **options: Any) -> Any:
             self.calls[name] += 1
             _fail(self.before.get(name))
+            held = self.held.get(name)
             answer = await method(*args, **options)
+            if held is not None:
+                await held.wait()
             _fail(self.after.get(name))
             return answer
 

@@ -229,6 +229,20 @@ async def test_a_commit_without_a_turn_is_made_once_however_often_it_is_tried(
     assert await is_free(store)
 
 
+async def test_a_turn_that_is_committed_again_is_taken_in_once(
+    store: SessionStore, residency: Residency
+) -> None:
+    """The runtime stands where the first commit has put it, and the next turn goes on there."""
+    runtime = await brought_up(store, environment(residency))
+    commit = commit_of(runtime, await runtime.claim(), "turn-1")
+    first, again = await runtime.commit(commit), await runtime.commit(commit)
+
+    assert again == replace(first, replayed=True)
+    assert texts(runtime.messages()) == said("turn-1")
+    await taken_turn(runtime, "turn-2")
+    assert texts((await brought_up(store)).messages()) == said("turn-1", "turn-2")
+
+
 async def test_usage_is_counted_once_whatever_fails(store: SessionStore) -> None:
     """It stands in the journal until the commit that counts it."""
     faulty, unreliable = FaultyStore.around(store)

@@ -12,13 +12,14 @@ from sojourn import tool
 from sojourn.adapters.open import opened_store
 from sojourn.errors import HeadConflict, LeaseLost, SojournError, StoreError, UnknownTurn
 from sojourn.journal import EffectStatus, tool_key
-from sojourn.messages import Message, Role
-from sojourn.models import FinishReason
+from sojourn.messages import Message, Role, assistant
+from sojourn.models import FinishReason, ModelAnswer
 from sojourn.ports import Probe, SessionStore
 from sojourn.requests import ParkSession
 from sojourn.tools import AnyTool
 from sojourn.turns import park_session
 from tests.runtime.hosts import SESSION, Gate, Meeting, Script, Worker
+from tests.runtime.making import FaultyStore
 
 CALL = "call-1-0"
 NewWorker = Callable[..., Awaitable[Worker]]
@@ -77,6 +78,11 @@ async def store(store_url: str) -> AsyncIterator[SessionStore]:
 def greeting(messages: Sequence[Message]) -> str:
     """Say hi."""
     return "hi"
+
+
+def unasked(messages: Sequence[Message]) -> str:
+    """Fail the test."""
+    raise AssertionError(messages)
 
 
 async def journal_of(store: SessionStore) -> dict[str, EffectStatus]:
@@ -293,12 +299,15 @@ async def test_a_commit_that_comes_late_returns_the_first_one(
     assert first.head_revision == 1
 
 
+@pytest.mark.parametrize("was_live", [False, True], ids=["elsewhere", "where it was live"])
 async def test_a_last_step_that_has_committed_returns_its_outcome(
-    new_worker: NewWorker, store: SessionStore
+    new_worker: NewWorker, store: SessionStore, was_live: bool
 ) -> None:
     """Its worker was lost before it could say so: nothing is asked, and nothing is written."""
-    one, other = await new_worker(greeting), await new_worker(calling("unasked"))
+    one, other = await new_worker(greeting), await new_worker(unasked)
     turn = await one.begin()
+    if was_live:
+        await other.host.resident(SESSION, "clerk", 0)
     answer = await one.last_step(turn)
     assert answer.outcome is not None
     before = await store.stats()
@@ -310,17 +319,32 @@ async def test_a_last_step_that_has_committed_returns_its_outcome(
     assert await store.stats() == before
 
 
-async def test_two_last_steps_at_once_are_one_turn(
+async def test_a_last_answer_that_comes_late_returns_the_first_outcome(
     new_worker: NewWorker, store: SessionStore
 ) -> None:
-    """Both have asked; both return what the first one has committed."""
-    meeting = Meeting("model.calling")
-    one, two = [await new_worker(greeting, probe=meeting) for _ in range(2)]
-    turn = await one.begin()
-    first, second = await asyncio.gather(one.last_step(turn), two.last_step(turn, attempt=2))
+    """Both have asked; what the late one has bought is not kept."""
+    gate = Gate("model.calling")
+    late, prompt = await new_worker(calling("charge"), probe=gate), await new_worker(greeting)
+    turn = await prompt.begin()
+    first, second = await gate.passed_after(late.last_step(turn), prompt.last_step(turn, 2))
 
     assert first.outcome == second.outcome
+    assert await late.transcript() == ["user: hello", "assistant: hi"]
     assert (await store.stats())["receipts"] == 1
+
+
+async def test_a_model_that_stops_for_tools_without_a_call_has_stopped(
+    new_worker: NewWorker,
+) -> None:
+    """There is nothing to run, so the turn has ended."""
+    answer = ModelAnswer(assistant("hi"), FinishReason.TOOL_CALLS)
+    one = await new_worker(lambda _: answer)
+    turn = await one.begin()
+    last = await one.last_step(turn)
+
+    assert last.finish is FinishReason.STOP
+    assert last.outcome is not None
+    assert last.outcome.status == "completed"
 
 
 async def test_a_commit_that_nobody_has_made_still_fails(new_worker: NewWorker) -> None:
@@ -358,7 +382,7 @@ async def test_whoever_was_superseded_writes_nothing(
 
 
 async def test_a_superseded_turn_disturbs_no_other_on_the_same_live_session(
-    new_worker: NewWorker,
+    store: SessionStore,
 ) -> None:
     """They share what is resident; each model is asked with its own turn's words."""
     asked: list[list[str]] = []
@@ -367,24 +391,25 @@ async def test_a_superseded_turn_disturbs_no_other_on_the_same_live_session(
         asked.append([message.text for message in messages])
         return "hi"
 
-    gate = Gate("model.calling")
-    one = await new_worker(script, probe=gate)
-    old = await one.begin("turn-1", "old words")
-    held = asyncio.create_task(one.step(old))
-    await gate.arrived.wait()
-    new = await one.begin("turn-2", "new words")
-    asking = asyncio.create_task(one.step(new))
-    with pytest.raises(SojournError):
-        await one.call(old, "unknown")
-    gate.opened.set()
-    await asking
-    with pytest.raises(StoreError):
-        await held
+    faulty, watched = FaultyStore.around(store)
+    async with Worker.running(watched, script) as one:
+        old = await one.begin("turn-1", "old words")
+        await one.step(old)
+        new = await one.begin("turn-2", "new words")
+        faulty.held["effects"] = asyncio.Event()
+        asking = asyncio.create_task(one.step(new))
+        while not faulty.calls["effects"]:
+            await asyncio.sleep(0)  # lets the task run
+        late = asyncio.create_task(one.call(old, "unknown"))
+        await asyncio.sleep(0)  # the late call looks at its own turn's words meanwhile
+        faulty.held.pop("effects").set()
+        await asking
+        with pytest.raises(SojournError):
+            await late
 
-    assert (await one.commit(new)).head_revision == 1
-    assert await one.transcript() == ["user: new words", "assistant: hi"]
-    assert ["new words"] in asked
-    assert [] not in asked
+        assert (await one.commit(new)).head_revision == 1
+        assert await one.transcript() == ["user: new words", "assistant: hi"]
+    assert asked == [["old words"], ["new words"]]
 
 
 async def test_a_late_attempt_of_a_committed_turn_is_refused(
