@@ -111,7 +111,7 @@ async def measure(rounds: int, synchronous: str) -> list[Row]:
         raw.connection.close()
         turns, size = sum(writer.turns for writer in writers), path.stat().st_size
     rows = [_against_raw(length, synchronous, medians) for length in LENGTHS]
-    flat = medians[f"{LENGTHS[-1]:,} turns"] / medians[f"{LENGTHS[0]:,} turns"]
+    flat = medians[f"{LENGTHS[-1]}-turns"] / medians[f"{LENGTHS[0]}-turns"]
     rows.append(Row("the same, longest against shortest", "", "", flat, FLAT_BUDGET))
     per_turn = size / turns
     what = f"disk per turn, {turns:,} turns, indexes and receipts included"
@@ -121,7 +121,7 @@ async def measure(rounds: int, synchronous: str) -> list[Row]:
 
 async def grown(store: SessionStore, length: int) -> Writer:
     """Return the writer of a session that has `length` turns."""
-    writer = Writer(store, f"{length:,} turns")
+    writer = Writer(store, f"{length}-turns")
     await writer.claim()
     while writer.turns < length:
         await writer.commit()
@@ -129,7 +129,7 @@ async def grown(store: SessionStore, length: int) -> Writer:
 
 
 def _against_raw(length: int, synchronous: str, medians: dict[str, float]) -> Row:
-    ours, floor = medians[f"{length:,} turns"], medians["raw"]
+    ours, floor = medians[f"{length}-turns"], medians["raw"]
     what = f"commit at {length:,} turns, synchronous={synchronous}"
     return Row(what, milliseconds(ours), milliseconds(floor), ours / floor, BUDGET)
 

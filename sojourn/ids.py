@@ -31,8 +31,8 @@ def mint(prefix: str) -> str:
 
 def node_id(session_id: str, operation_id: str, ordinal: int) -> str:
     """Derive the id of the `ordinal`-th node of an operation: a retry derives the same one."""
-    seed = f"{session_id}\0{operation_id}".encode()
-    return f"n{_base32(hashlib.blake2b(seed, digest_size=10).digest())}.{ordinal}"
+    name = f"{session_id}\0{operation_id}".encode()
+    return f"n{_base32(hashlib.blake2b(name, digest_size=10).digest())}.{ordinal}"
 
 
 def digest(body: bytes) -> str:

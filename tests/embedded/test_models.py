@@ -104,13 +104,11 @@ class Silent:
         raise AssertionError
 
 
-async def test_a_model_that_does_not_answer_in_time_is_asked_again_and_given_up(
-    store_url: str,
-) -> None:
+async def test_a_model_that_does_not_answer_in_time_is_asked_again_and_given_up() -> None:
     """Each attempt has the agent's `model_timeout`, and is stopped after it."""
     silent = Silent()
-    agent: dict[str, Any] = {"model_timeout": timedelta(milliseconds=20), "model_attempts": 2}
-    async with app_of(store_url, silent, agent=agent).open(SESSION) as session:
+    agent: dict[str, Any] = {"model_timeout": timedelta(milliseconds=200), "model_attempts": 2}
+    async with app_of("memory://", silent, agent=agent).open(SESSION) as session:
         result = await session.send("hello")
 
     assert result.status is TurnStatus.FAILED

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,6 +22,7 @@ from sojourn.tools import AnyTool
 from sojourn.view import SessionView, view_session
 from sojourn_worker import SojournPlugin
 from sojourn_worker.client import ClientSession, SessionClient
+from tests.support.gate import PATIENCE
 from tests.support.running import running
 from tests.support.server import DevServer
 
@@ -28,6 +30,15 @@ from tests.support.server import DevServer
 QUICK = LeaseTimings(ttl=timedelta(seconds=1.5), renew_interval=timedelta(seconds=0.5))
 
 Script = Callable[[Sequence[Message]], Any]
+
+LOOK_SECONDS = 0.01
+
+
+async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Look until it is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not await is_so():
+            await asyncio.sleep(LOOK_SECONDS)  # noqa: ASYNC110 - the server tells nobody
 
 
 def echo(messages: Sequence[Message]) -> str:
@@ -104,6 +115,15 @@ class Scene:
         client = await Client.connect(self.server.address, plugins=[SojournPlugin(self.app())])
         made = SessionClient(client, task_queue=self.queue, **(self.bounds | bounds))
         return made.session(self.session_id)
+
+    async def waiting_call(self, session: ClientSession) -> str:
+        """Return the id of the call that waits for a person, once there is one."""
+
+        async def waits() -> bool:
+            return bool((await session.status()).approvals)
+
+        await until(waits)
+        return next(iter((await session.status()).approvals))
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:

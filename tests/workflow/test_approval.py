@@ -14,8 +14,7 @@ from sojourn.errors import UnknownCall
 from sojourn.messages import Message, Role, ToolCallPart, assistant
 from sojourn.models import FinishReason, ModelAnswer
 from sojourn.outcome import TurnStatus
-from sojourn_worker.client import ClientSession
-from tests.support.scene import Scene, calling, responses
+from tests.support.scene import Scene, calling, responses, until
 
 pytestmark = [
     pytest.mark.server,
@@ -31,13 +30,6 @@ pytestmark = [
 IDLE = timedelta(milliseconds=50)
 
 
-async def waiting_call(session: ClientSession) -> str:
-    """Return the id of the call that waits for a person, once there is one."""
-    while not (approvals := (await session.status()).approvals):
-        pass  # each look is a query, answered by the server
-    return next(iter(approvals))
-
-
 async def test_an_approved_call_runs(scene: Scene) -> None:
     """It waits in the workflow, whatever else goes on, and then runs once."""
     paid: list[int] = []
@@ -50,7 +42,7 @@ async def test_an_approved_call_runs(scene: Scene) -> None:
 
     async with scene.playing(calling(("pay", {"amount": 5})), pay) as session:
         turn = await session.submit("pay")
-        call_id = await waiting_call(session)
+        call_id = await scene.waiting_call(session)
         status = await session.status()
         assert (status.phase, status.approvals) == ("approval", {call_id: "pay"})
         assert paid == []
@@ -71,7 +63,7 @@ async def test_a_denied_call_does_not_run_and_the_model_is_told(scene: Scene) ->
 
     async with scene.playing(calling(("pay", {})), pay) as session:
         turn = await session.submit("pay")
-        await session.deny(await waiting_call(session))
+        await session.deny(await scene.waiting_call(session))
         result = await turn.result()
 
     assert result.status is TurnStatus.COMPLETED
@@ -92,7 +84,7 @@ async def test_a_call_is_decided_once(scene: Scene) -> None:
         with pytest.raises(UnknownCall):
             await session.approve("call-1")
         turn = await session.submit("pay")
-        call_id = await waiting_call(session)
+        call_id = await scene.waiting_call(session)
         with pytest.raises(UnknownCall):
             await session.deny("another")
         await session.approve(call_id)
@@ -119,10 +111,13 @@ async def test_an_answer_counts_for_one_call_alone(scene: Scene) -> None:
 
     async with scene.playing(repeating, pay) as session:
         turn = await session.submit("pay")
-        await session.approve(await waiting_call(session))
-        while (await session.status()).step == 1:
-            pass
-        await session.deny(await waiting_call(session))
+        await session.approve(await scene.waiting_call(session))
+
+        async def next_step() -> bool:
+            return (await session.status()).step == 2
+
+        await until(next_step)
+        await session.deny(await scene.waiting_call(session))
         result = await turn.result()
 
     assert [call.status.value for call in result.tool_calls] == ["done", "denied"]
@@ -139,7 +134,7 @@ async def test_a_cancel_ends_the_wait_for_a_person(scene: Scene) -> None:
 
     async with scene.playing(calling(("pay", {})), pay) as session:
         turn = await session.submit("pay")
-        call_id = await waiting_call(session)
+        call_id = await scene.waiting_call(session)
         assert await turn.cancel() is True
         result = await turn.result()
         with pytest.raises(UnknownCall):
@@ -165,7 +160,7 @@ async def test_a_long_wait_for_a_person_costs_no_history(scene: Scene) -> None:
 
     async with scene.playing(calling(("pay", {})), pay) as session:
         turn = await session.submit("pay")
-        call_id = await waiting_call(session)
+        call_id = await scene.waiting_call(session)
         await asyncio.sleep(20 * IDLE.total_seconds())  # silence is what is tested
         await session.approve(call_id)
         await turn.result()

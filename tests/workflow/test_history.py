@@ -65,9 +65,7 @@ async def test_a_history_quotes_the_input_once_and_nothing_else(scene: Scene) ->
     """Answers, arguments, results and errors stay in the store; the message comes in once."""
     async with scene.playing(talk, note, fail, later, odd) as session:
         turn = await session.submit(SAID)
-        while not (waiting := (await session.status()).approvals):
-            pass
-        await session.approve(next(iter(waiting)))
+        await session.approve(await scene.waiting_call(session))
         result = await turn.result()
         await session.park()
         history = raw(await scene.events())

@@ -13,7 +13,7 @@ from sojourn.lease import Lease
 from sojourn.messages import Message
 from sojourn.outcome import TurnStatus
 from tests.support.gate import Gate
-from tests.support.scene import QUICK, Scene, echo
+from tests.support.scene import QUICK, Scene, echo, until
 
 pytestmark = pytest.mark.server
 
@@ -187,8 +187,11 @@ async def test_a_session_that_is_given_back_in_time_goes_on(scene: Scene) -> Non
         async with scene.embedded() as holder:
             await holder.send("mine")
             turn = await session.submit("yours")
-            while (await session.status()).phase != "begin":
-                pass
+
+            async def begins() -> bool:
+                return (await session.status()).phase == "begin"
+
+            await until(begins)
             assert await scene.texts() == ["mine"]
         result = await turn.result()
 

@@ -16,7 +16,7 @@ from sojourn.messages import Message
 from sojourn.outcome import TurnStatus
 from sojourn_workflows.contract import SessionConfig
 from tests.support.gate import Gate
-from tests.support.scene import Scene, echo
+from tests.support.scene import Scene, echo, until
 
 pytestmark = pytest.mark.server
 
@@ -224,8 +224,11 @@ async def test_an_overgrown_run_takes_no_new_message(
         await gate.reached()
         monkeypatch.setattr(SessionContinuing, "__init__", noted)
         second = asyncio.create_task(session.send("second"))
-        while not refused:
-            await asyncio.sleep(0)
+
+        async def was_refused() -> bool:
+            return bool(refused)
+
+        await until(was_refused)
         gate.open()
         results = await first.result(), await second
         runs = await scene.chain()

@@ -12,7 +12,7 @@ from sojourn.messages import Message
 from sojourn.outcome import TurnStatus
 from sojourn_workflows import options
 from tests.support.gate import Gate
-from tests.support.scene import Scene, echo
+from tests.support.scene import Scene, echo, until
 
 pytestmark = pytest.mark.server
 
@@ -30,8 +30,11 @@ async def test_many_who_wait_do_not_keep_a_cancel_out(scene: Scene) -> None:
         first = asyncio.create_task(session.send("first", "t-1"))
         await gate.reached()
         others = [asyncio.create_task(session.send(f"message {n}")) for n in range(15)]
-        while len((await session.status()).queued) < len(others):
-            pass
+
+        async def all_queued() -> bool:
+            return len((await session.status()).queued) == len(others)
+
+        await until(all_queued)
         assert await session.cancel("t-1") is True
         results = await asyncio.gather(first, *others)
 

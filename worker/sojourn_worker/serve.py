@@ -21,7 +21,7 @@ from sojourn.ports import SessionStore
 from sojourn_worker.connect import connect
 from sojourn_worker.plugin import GRACE, SojournPlugin
 from sojourn_worker.pollers import poller_identities
-from sojourn_worker.telemetry import telemetry_plugins
+from sojourn_worker.telemetry import flush_telemetry, telemetry_plugins
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ async def serve(
         with _told_to_stop() as stop:
             worker = Worker(client, task_queue=task_queue, graceful_shutdown_timeout=grace)
             await _run(worker, client, stop, grace)
+        await flush_telemetry()
 
 
 async def _run(worker: Worker, client: Client, stop: asyncio.Event, grace: timedelta) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from datetime import timedelta
 from importlib.metadata import entry_points
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from temporalio.contrib.opentelemetry import OpenTelemetryPlugin, create_tracer_provider
+from temporalio.contrib.opentelemetry import (
+    OpenTelemetryPlugin,
+    ReplaySafeTracerProvider,
+    create_tracer_provider,
+)
 from temporalio.plugin import SimplePlugin
 
 from sojourn.errors import InvalidInput
 
 EXPORTER = "OTEL_TRACES_EXPORTER"
+FLUSH = timedelta(seconds=2)
 GROUP = "opentelemetry_traces_exporter"
 
 
@@ -34,6 +41,14 @@ def telemetry_plugins() -> list[SimplePlugin]:
     provider.add_span_processor(BatchSpanProcessor(_exporter(name)))
     trace.set_tracer_provider(provider)
     return [OpenTelemetryPlugin(add_temporal_spans=True)]
+
+
+async def flush_telemetry() -> None:
+    """Hand over the spans that wait, within two seconds: before the process ends."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, ReplaySafeTracerProvider):
+        millis = int(FLUSH.total_seconds() * 1000)
+        await asyncio.to_thread(provider.force_flush, millis)
 
 
 def _exporter(name: str) -> SpanExporter:
