@@ -38,7 +38,7 @@ async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
     """Look until it is so."""
     async with asyncio.timeout(PATIENCE):
         while not await is_so():
-            await asyncio.sleep(LOOK_SECONDS)  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def echo(messages: Sequence[Message]) -> str:

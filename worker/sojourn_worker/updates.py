@@ -13,6 +13,8 @@ from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowFailureError,
     WorkflowUpdateFailedError,
+    WorkflowUpdateHandle,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateStage,
 )
 from temporalio.common import WorkflowIDConflictPolicy
@@ -53,8 +55,12 @@ from sojourn_workflows.session import SessionWorkflow
 
 T = TypeVar("T")
 
-# Meeting a run that ends or continues: try again, for about ten seconds in all.
+# Meeting a run that ends or continues, or has its hands full: try again, for about ten seconds.
 RETRY_DELAYS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 4.0)
+BUSY = frozenset({RPCStatusCode.ABORTED, RPCStatusCode.RESOURCE_EXHAUSTED})
+ENDING = BUSY | {RPCStatusCode.NOT_FOUND}
+# The server's word for an update that a worker's task came back without, as under great load.
+UNPROCESSED = "UnprocessedUpdate"
 # Waiting for an outcome when the server lets nobody else wait: ask again, for as long as it takes.
 BUSY_DELAYS = (0.1, 0.2, 0.4, 0.8)
 # How long to wait before asking whether there is any worker at all.
@@ -97,13 +103,8 @@ class Updates:
         Raises:
             SojournError: the session's answer, typed.
         """
-        handle = self._client.get_workflow_handle(workflow_id)
-        try:
-            return await self._attended(handle.execute_update(update, argument, result_type=reply))
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise self._unavailable(error) from error
+        asked = await self._asked(workflow_id, update, argument, reply)
+        return await asked.result() if asked else None
 
     async def outcome(self, workflow_id: str, turn_id: str) -> TurnOutcome | None:
         """Wait for a turn's end; None if no open run knows the turn.
@@ -132,24 +133,17 @@ class Updates:
 
     async def park(self, workflow_id: str) -> None:
         """Ask the session to park, and wait until its run has ended."""
-        handle = self._client.get_workflow_handle(workflow_id)
+        asked = await self._asked(workflow_id, PARK, Done(), Done)
+        if asked is None:
+            return
+        # Another message may start the next run meanwhile: that one is not waited for.
+        run = self._client.get_workflow_handle(workflow_id, run_id=asked.workflow_run_id)
         try:
-            asked = await self._attended(
-                handle.start_update(
-                    PARK,
-                    Done(),
-                    wait_for_stage=WorkflowUpdateStage.COMPLETED,
-                    result_type=Done,
-                )
-            )
-            # Another message may start the next run meanwhile: that one is not waited for.
-            run = self._client.get_workflow_handle(workflow_id, run_id=asked.workflow_run_id)
             await run.result(follow_runs=False)
         except WorkflowFailureError:
             return  # it ended, which is what was asked
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise self._unavailable(error) from error
+            raise self._unavailable(error) from error
 
     async def status(self, workflow_id: str) -> SessionStatus | None:
         """Ask a session's workflow what it is doing; None if there is no run to ask."""
@@ -161,10 +155,38 @@ class Updates:
                 return None
             raise self._unavailable(error) from error
 
+    async def _asked(
+        self, workflow_id: str, update: str, argument: Compact, reply: type[T]
+    ) -> WorkflowUpdateHandle[T] | None:
+        """Send an update until it is answered, always as the same; None if no run is open."""
+        handle = self._client.get_workflow_handle(workflow_id)
+        update_id = ids.mint("ask")
+
+        async def ask() -> WorkflowUpdateHandle[T]:
+            asked: WorkflowUpdateHandle[T] = await handle.start_update(
+                update,
+                argument,
+                id=update_id,
+                wait_for_stage=WorkflowUpdateStage.COMPLETED,
+                result_type=reply,
+            )
+            await asked.result()
+            return asked
+
+        try:
+            return await self._retried(ask, BUSY)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise self._unavailable(error) from error
+
     async def _submit(
         self, config: SessionConfig, request: SubmitTurn, update_id: str
     ) -> Submitted:
-        submitted = await self._retried(lambda: self._start(config, request, update_id))
+        try:
+            submitted = await self._retried(lambda: self._start(config, request, update_id), ENDING)
+        except RPCError as error:
+            raise self._unavailable(error) from error
         outcome = submitted.outcome
         said = outcome.input_digest if outcome else submitted.input_digest
         if said and said != ids.digest(request.text.encode()):
@@ -190,16 +212,18 @@ class Updates:
         )
         return submitted
 
-    async def _retried(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Ask until the run that answers is neither ending nor continuing."""
+    async def _retried(
+        self, ask: Callable[[], Coroutine[Any, Any, T]], passing: frozenset[RPCStatusCode]
+    ) -> T:
+        """Ask until there is an answer, past errors that pass."""
         for delay in RETRY_DELAYS:
             try:
                 return await self._attended(ask())
-            except SessionContinuing:
+            except (SessionContinuing, WorkflowUpdateRPCTimeoutOrCancelledError):
                 await asyncio.sleep(delay)
             except RPCError as error:
-                if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED):
-                    raise self._unavailable(error) from error
+                if error.status not in passing:
+                    raise
                 await asyncio.sleep(delay)
         return await self._attended(ask())
 
@@ -233,5 +257,7 @@ class Updates:
 def _typed(error: WorkflowUpdateFailedError) -> SojournError:
     cause = error.cause
     if isinstance(cause, ApplicationError):
+        if cause.type == UNPROCESSED:
+            return SessionContinuing(session_id="")
         return from_failure(cause)
     return SojournError(reason=type(cause).__name__)
