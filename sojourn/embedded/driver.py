@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import cast
 
 from sojourn import turn as machine
@@ -78,11 +79,11 @@ class TurnDriver:
             await stopped(working, cancelled)
 
     async def _step(self, step: int, state: TurnState) -> TurnState:
-        request = StepTurn(turn=self.turn, step=step)
-        ask = partial(self._answer, request)
-        return machine.answered(state, await asked(ask, self.limits.model_attempts))
+        answer = partial(self._answer, step, attempts=count(1))
+        return machine.answered(state, await asked(answer, self.limits.model_attempts))
 
-    async def _answer(self, request: StepTurn) -> StepAnswer:
+    async def _answer(self, step: int, attempts: Iterator[int]) -> StepAnswer:
+        request = StepTurn(turn=self.turn, step=step, attempt=next(attempts))
         try:
             async with asyncio.timeout(self.limits.model_timeout_seconds):
                 return await step_turn(self.host, request)

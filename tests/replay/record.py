@@ -176,7 +176,9 @@ async def record(server: DevServer, name: str) -> None:
             for number, run in enumerate(runs, 1):
                 handle = made.client.get_workflow_handle(run.id, run_id=run.run_id)
                 history = await handle.fetch_history()
-                (FOLDER / f"{name}-{number}.json").write_text(history.to_json() + "\n")
+                # Stack traces of failed attempts say where the checkout was.
+                text = history.to_json().replace(str(Path.cwd()), "")
+                (FOLDER / f"{name}-{number}.json").write_text(text + "\n")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.workflow import NondeterminismError
 
-from sojourn_worker.testing import recorded, replay
+from sojourn.testing import recorded, replay
 from tests.replay.record import RECORDINGS
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -55,7 +55,8 @@ async def test_a_changed_workflow_is_found_out() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_a_recorded_history_names_no_person_and_no_host(file: Path) -> None:
     """What is kept in the repository says nothing of the machine that it was recorded on."""
-    events = json.loads(file.read_text(encoding="utf-8"))["events"]
+    text = file.read_text(encoding="utf-8")
+    events = json.loads(text)["events"]
     identities = {
         attributes["identity"]
         for event in events
@@ -64,6 +65,8 @@ def test_a_recorded_history_names_no_person_and_no_host(file: Path) -> None:
     }
 
     assert identities <= {"sojourn", "history-service"}
+    assert "/work/" not in text
+    assert "/home/" not in text
 
 
 def test_the_continued_recording_did_continue() -> None:

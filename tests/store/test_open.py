@@ -281,3 +281,13 @@ def test_every_statement_is_named_once_compiles_and_is_used() -> None:
             db.execute(f"EXPLAIN {statement}", arguments)
             assert name in code
     assert len(sql.SQL) == sum(line.startswith("-- ") for line in script.splitlines())
+
+
+async def test_a_store_whose_file_is_taken_away_refuses(sqlite_path: Path) -> None:
+    """SQLite would go on in a file without a name; what it took would be lost with the process."""
+    async with opened_store(f"sqlite:///{sqlite_path}") as store:
+        await store.claim(wish())
+        sqlite_path.unlink()
+
+        with pytest.raises(StoreUnusable, match="removed or replaced"):
+            await store.claim(wish())

@@ -12,10 +12,10 @@ from tests.support.scene import Scene
 from tests.support.server import DevServer
 
 
-@pytest.fixture
+@pytest.fixture(params=[{}, {"max_cached_workflows": 0}], ids=["cached", "uncached"])
 def worker_options(request: pytest.FixtureRequest) -> dict[str, int]:
-    """What the test's workers are made with: nothing special, unless a module asks for it."""
-    return dict(getattr(request, "param", {}))
+    """What the test's workers are made with: every law also holds when each task is a replay."""
+    return dict(request.param)
 
 
 @pytest.fixture

@@ -143,7 +143,8 @@ async def test_a_plain_turn_costs_sixteen_events_and_three_kilobytes_at_most(
     counts = {count for count, _ in costs.values()}
     sizes = [size for _, size in costs.values()]
     assert max(counts) <= MAX_EVENTS
-    assert len(counts) == 1
+    # Without a cache a workflow task more may come between; it is not the conversation that grows.
+    assert max(counts) - min(counts) <= 1
     assert max(sizes) <= MAX_BYTES
     assert max(sizes) < 1.05 * min(sizes)
 

@@ -7,12 +7,14 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import aiosqlite
 from typing_extensions import override
 
 from sojourn.adapters.sqlite import errors
+from sojourn.errors import StoreUnusable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -44,6 +46,7 @@ class Connection(aiosqlite.Connection):
         self._begin = begin
         self._group_limit = group_limit
         self._jobs: deque[_Job] = deque()
+        self._file: tuple[str, int] | None = None
         self._stopped: asyncio.Future[Any] | None = None
 
     async def opened(self) -> Self:
@@ -89,6 +92,19 @@ class Connection(aiosqlite.Connection):
         result: T = job.result
         return result
 
+    def _check_file(self, db: sqlite3.Connection) -> None:
+        """Let a transaction begin only on the file that was opened.
+
+        SQLite would go on in a file that has no name any more, and everything would be lost.
+        """
+        if self._file is None:
+            path = str(db.execute("PRAGMA database_list").fetchone()[2])
+            self._file = (path, _inode(path))
+        path, inode = self._file
+        if _inode(path) != inode:
+            reason = "its file was removed or replaced while it was open"
+            raise StoreUnusable(url=self._url, reason=reason)
+
     def _drain(self) -> None:
         jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), self._group_limit))]
         if not jobs:
@@ -96,6 +112,7 @@ class Connection(aiosqlite.Connection):
         db = self._conn
         try:
             _end_leftovers(db)
+            self._check_file(db)
             db.execute(self._begin)
             for job in jobs:
                 _run(db, job, alone=len(jobs) == 1)
@@ -104,6 +121,14 @@ class Connection(aiosqlite.Connection):
             for job in jobs:
                 job.error = job.error or error
             _end_leftovers(db)
+
+
+def _inode(path: str) -> int:
+    """Return what tells the file at `path` from another one in its place; 0 if there is none."""
+    try:
+        return Path(path).stat().st_ino
+    except OSError:
+        return 0
 
 
 def _run(db: sqlite3.Connection, job: _Job, *, alone: bool) -> None:

@@ -19,10 +19,12 @@ SQLITE = "sqlite:///"
 
 
 def store_of(settings: Settings) -> str | SessionStore | None:
-    """Return the store that the settings name, or the one of the app that they name."""
-    if settings.store is not None:
-        return settings.store
-    return load_app(settings.app).store if settings.app is not None else None
+    """Return the store that the settings name, or the one of the app that they name.
+
+    An app that is named is loaded in any case: a wrong name must not pass unseen.
+    """
+    app = load_app(settings.app) if settings.app is not None else None
+    return settings.store or (app.store if app else None)
 
 
 @asynccontextmanager
