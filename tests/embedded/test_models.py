@@ -20,7 +20,7 @@ from sojourn.errors import (
 )
 from sojourn.messages import Message, assistant
 from sojourn.models import FinishReason, ModelAnswer
-from tests.embedded.making import SESSION, Answers, app_of, unanswered, user_texts
+from tests.embedded.making import SESSION, Answers, GateAt, app_of, unanswered, user_texts
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -115,6 +115,17 @@ async def test_a_model_that_does_not_answer_in_time_is_asked_again_and_given_up(
     assert result.error is not None
     assert result.error.type == "ModelUnavailable"
     assert (silent.asked, silent.stopped) == (2, 2)
+
+
+async def test_an_answer_that_was_recorded_too_late_to_be_told_is_not_bought_again() -> None:
+    """The next attempt finds it in the journal."""
+    probe, model = GateAt("model.recorded"), Answers("hello yourself")
+    agent: dict[str, Any] = {"model_timeout": timedelta(milliseconds=200), "model_attempts": 2}
+    async with app_of("memory://", model, agent=agent, probe=probe).open(SESSION) as session:
+        result = await session.send("hello")
+
+    assert (result.status, result.text) == (TurnStatus.COMPLETED, "hello yourself")
+    assert len(model.asked) == 1
 
 
 async def test_a_model_that_cancels_itself_fails_the_turn(store_url: str) -> None:

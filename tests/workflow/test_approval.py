@@ -16,15 +16,7 @@ from sojourn.models import FinishReason, ModelAnswer
 from sojourn.outcome import TurnStatus
 from tests.support.scene import Scene, calling, responses, until
 
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.parametrize(
-        "worker_options",
-        [{}, {"max_cached_workflows": 0}],
-        indirect=True,
-        ids=["cached", "uncached"],
-    ),
-]
+pytestmark = pytest.mark.server
 
 
 IDLE = timedelta(milliseconds=50)

@@ -14,15 +14,7 @@ from sojourn.outcome import TurnStatus
 from tests.support.gate import Gate
 from tests.support.scene import Scene, calling, echo
 
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.parametrize(
-        "worker_options",
-        [{}, {"max_cached_workflows": 0}],
-        indirect=True,
-        ids=["cached", "uncached"],
-    ),
-]
+pytestmark = pytest.mark.server
 
 
 class Slow:

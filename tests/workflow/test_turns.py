@@ -1,4 +1,4 @@
-"""What a turn is, from a message to its result; also when every task is a replay."""
+"""What a turn is, from a message to its result."""
 
 from __future__ import annotations
 
@@ -16,15 +16,7 @@ from sojourn.usage import Usage
 from tests.support.gate import Gate
 from tests.support.scene import Scene, calling, echo, responses
 
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.parametrize(
-        "worker_options",
-        [{}, {"max_cached_workflows": 0}],
-        indirect=True,
-        ids=["cached", "uncached"],
-    ),
-]
+pytestmark = pytest.mark.server
 
 
 @tool(idempotent=True)

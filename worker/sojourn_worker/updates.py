@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowUpdateFailedError,
     WorkflowUpdateHandle,
@@ -174,7 +175,7 @@ class Updates:
             return asked
 
         try:
-            return await self._retried(ask, BUSY)
+            return await self._retried(workflow_id, ask, BUSY)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
@@ -184,7 +185,11 @@ class Updates:
         self, config: SessionConfig, request: SubmitTurn, update_id: str
     ) -> Submitted:
         try:
-            submitted = await self._retried(lambda: self._start(config, request, update_id), ENDING)
+            submitted = await self._retried(
+                options.WORKFLOW_ID_PREFIX + config.session_id,
+                lambda: self._start(config, request, update_id),
+                ENDING,
+            )
         except RPCError as error:
             raise self._unavailable(error) from error
         outcome = submitted.outcome
@@ -213,27 +218,29 @@ class Updates:
         return submitted
 
     async def _retried(
-        self, ask: Callable[[], Coroutine[Any, Any, T]], passing: frozenset[RPCStatusCode]
+        self,
+        workflow_id: str,
+        ask: Callable[[], Coroutine[Any, Any, T]],
+        passing: frozenset[RPCStatusCode],
     ) -> T:
         """Ask until there is an answer, past errors that pass."""
         for delay in RETRY_DELAYS:
             try:
-                return await self._attended(ask())
+                return await self._attended(workflow_id, ask())
             except (SessionContinuing, WorkflowUpdateRPCTimeoutOrCancelledError):
                 await asyncio.sleep(delay)
             except RPCError as error:
                 if error.status not in passing:
                     raise
                 await asyncio.sleep(delay)
-        return await self._attended(ask())
+        return await self._attended(workflow_id, ask())
 
-    async def _attended(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _attended(self, workflow_id: str, work: Coroutine[Any, Any, T]) -> T:
         """Wait for an update as long as there is a worker that may answer it."""
         task = asyncio.create_task(work)
         try:
             while not (await asyncio.wait({task}, timeout=PATIENCE.total_seconds()))[0]:
-                if not await self._has_worker():
-                    raise NoWorker(task_queue=self._task_queue)
+                await self._require_worker(workflow_id)
             return task.result()
         except WorkflowUpdateFailedError as error:
             raise _typed(error) from error
@@ -243,11 +250,27 @@ class Updates:
             if not task.cancelled():
                 task.exception()  # else asyncio complains that nobody looked
 
-    async def _has_worker(self) -> bool:
+    async def _require_worker(self, workflow_id: str) -> None:
+        """Raise unless somebody polls the queue of the session's open run, which may be another.
+
+        Raises:
+            NoWorker: nobody does.
+        """
         try:
-            return bool(await poller_identities(self._client, self._task_queue))
+            task_queue = await self._queue_of(workflow_id)
+            if not await poller_identities(self._client, task_queue):
+                raise NoWorker(task_queue=task_queue)
         except RPCError as error:
             raise self._unavailable(error) from error
+
+    async def _queue_of(self, workflow_id: str) -> str:
+        try:
+            run = await self._client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return self._task_queue
+            raise
+        return run.task_queue if run.status is WorkflowExecutionStatus.RUNNING else self._task_queue
 
     def _unavailable(self, error: RPCError) -> SojournError:
         address = self._client.service_client.config.target_host
