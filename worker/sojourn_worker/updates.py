@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
@@ -208,13 +209,19 @@ class Updates:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=await self._visibility.of(config.session_id, config.agent),
         )
-        submitted: Submitted = await self._client.execute_update_with_start_workflow(
-            SUBMIT,
-            request,
-            start_workflow_operation=start,
-            id=update_id,
-            result_type=Submitted,
-        )
+        try:
+            submitted: Submitted = await self._client.execute_update_with_start_workflow(
+                SUBMIT,
+                request,
+                start_workflow_operation=start,
+                id=update_id,
+                result_type=Submitted,
+            )
+        except BaseException:
+            with contextlib.suppress(Exception, asyncio.CancelledError):
+                # The operation keeps the error too, and asyncio complains if nobody looks.
+                await asyncio.wait_for(start.workflow_handle(), 0.1)
+            raise
         return submitted
 
     async def _retried(
