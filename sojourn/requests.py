@@ -18,7 +18,7 @@ class BeginTurn(Compact):
 
     Attributes:
         agent: the agent's name; empty for the one that the session has.
-        known_token: the newest fencing token that this owner knows, 0 for none; see
+        known_token: the newest fencing token that this owner knows, or None not to check; see
             `reads.TurnOpening`.
         executor_id: who claims for the owner; empty for the turn itself.
     """
@@ -29,7 +29,7 @@ class BeginTurn(Compact):
     owner_id: str
     incarnation_id: str
     agent: str = ""
-    known_token: int = 0
+    known_token: int | None = None
     executor_id: str = ""
 
 

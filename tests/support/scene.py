@@ -81,6 +81,10 @@ class Scene:
     worker_options: dict[str, Any] = field(default_factory=dict)
     timings: LeaseTimings = field(default_factory=LeaseTimings)
 
+    def many(self, count: int) -> int:
+        """Return `count`, or a third of it where each task replays all that went before."""
+        return count if self.worker_options.get("max_cached_workflows", 1) else count // 3
+
     def app(self, script: Script | ModelProvider = echo, *tools: AnyTool, **agent: Any) -> App:
         """Return an app of one agent, on the scene's store."""
         model = ScriptedModel(script) if callable(script) else script

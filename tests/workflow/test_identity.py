@@ -9,7 +9,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from sojourn.errors import SessionHeld, SojournError
-from sojourn.lease import Lease
+from sojourn.lease import Claim, Lease
 from sojourn.messages import Message
 from sojourn.outcome import TurnStatus
 from tests.support.gate import Gate
@@ -110,6 +110,18 @@ async def test_the_owner_outlives_a_run(scene: Scene) -> None:
 
     assert len(chain) > 3
     assert {owner.incarnation_id for owner in owners} == {chain[-1]}
+
+
+async def test_a_claim_whose_answer_was_lost_does_no_harm(scene: Scene) -> None:
+    """A worker may die between its claim and its word of it: another turn may come first then."""
+    async with scene.playing() as session:
+        await session.send("hello", "t-1")
+        owner = (await lease_of(scene)).owner
+        await scene.store.claim(Claim(scene.session_id, owner, "t-lost"))
+        result = await session.send("again", "t-2")
+
+    assert (result.status, result.head_revision) == (TurnStatus.COMPLETED, 2)
+    assert (await lease_of(scene)).fencing_token == 3
 
 
 async def test_a_terminated_workflow_is_succeeded_by_a_new_life(scene: Scene) -> None:

@@ -249,8 +249,9 @@ async def test_an_overgrown_run_takes_no_new_message(
 async def test_messages_that_meet_an_ending_run_are_each_answered_once(
     scene: Scene, bounds: dict[str, Any]
 ) -> None:
-    """Thirty messages against runs that end all the time: none is lost, none runs twice."""
+    """Many messages against runs that end all the time: none is lost, none runs twice."""
     scene.bounds |= bounds
+    count = scene.many(MANY)
     asked: list[str] = []
 
     def counted(messages: Sequence[Message]) -> str:
@@ -264,25 +265,26 @@ async def test_messages_that_meet_an_ending_run_are_each_answered_once(
             await asyncio.sleep(n // 5 * SOON.total_seconds() * 2)
             return await session.send(f"message {n}", f"t-{n}")
 
-        results = await asyncio.gather(*(later(n) for n in range(MANY)))
+        results = await asyncio.gather(*(later(n) for n in range(count)))
 
-    assert {result.text for result in results} == {f"you said message {n}" for n in range(MANY)}
-    assert sorted(result.head_revision for result in results) == list(range(1, MANY + 1))
-    assert sorted(asked) == sorted(f"message {n}" for n in range(MANY))
+    assert {result.text for result in results} == {f"you said message {n}" for n in range(count)}
+    assert sorted(result.head_revision for result in results) == list(range(1, count + 1))
+    assert sorted(asked) == sorted(f"message {n}" for n in range(count))
 
 
 async def test_messages_that_meet_a_park_are_each_answered_once(scene: Scene) -> None:
     """Callers who park the session while others talk to it lose nothing."""
+    count = scene.many(MANY)
     async with scene.playing() as session:
 
         async def park() -> None:
             for _ in range(5):
                 await session.park()
 
-        talk = (session.send(f"message {n}") for n in range(MANY))
+        talk = (session.send(f"message {n}") for n in range(count))
         results = (await asyncio.gather(park(), *talk))[1:]
 
-    assert sorted(result.head_revision for result in results if result) == [*range(1, MANY + 1)]
+    assert sorted(result.head_revision for result in results if result) == [*range(1, count + 1)]
 
 
 async def test_a_session_that_never_was_has_no_workflow(scene: Scene) -> None:

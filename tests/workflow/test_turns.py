@@ -119,14 +119,14 @@ async def test_a_turn_ends_at_its_limit_of_steps(scene: Scene) -> None:
 
 
 async def test_messages_are_answered_in_the_order_in_which_they_came(scene: Scene) -> None:
-    """Twenty messages wait for the first one's answer, and keep their order."""
+    """Many messages wait for the first one's answer, and keep their order."""
     gate = Gate()
 
     async def gated(messages: Sequence[Message]) -> str:
         await gate.enter()
         return echo(messages)
 
-    wanted = [f"message {n}" for n in range(20)]
+    wanted = [f"message {n}" for n in range(scene.many(20))]
     async with scene.playing(gated) as session:
         turns = [await session.submit(text) for text in wanted]
         await gate.reached()
@@ -135,17 +135,18 @@ async def test_messages_are_answered_in_the_order_in_which_they_came(scene: Scen
         results = [await turn.result() for turn in turns]
 
     assert [result.text for result in results] == [f"you said {text}" for text in wanted]
-    assert [result.head_revision for result in results] == list(range(1, 21))
+    assert [result.head_revision for result in results] == list(range(1, len(wanted) + 1))
     assert await scene.texts() == wanted
 
 
 async def test_messages_at_once_are_each_answered_once(scene: Scene) -> None:
-    """Twenty callers who wait at once do not keep one another out."""
+    """Callers who wait at once do not keep one another out, twice as many as the server allows."""
+    count = scene.many(20)
     async with scene.playing() as session:
-        results = await asyncio.gather(*(session.send(f"message {n}") for n in range(20)))
+        results = await asyncio.gather(*(session.send(f"message {n}") for n in range(count)))
 
-    assert {result.text for result in results} == {f"you said message {n}" for n in range(20)}
-    assert sorted(result.head_revision for result in results) == list(range(1, 21))
+    assert {result.text for result in results} == {f"you said message {n}" for n in range(count)}
+    assert sorted(result.head_revision for result in results) == list(range(1, count + 1))
 
 
 async def test_the_same_turn_again_runs_nothing(scene: Scene) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sojourn.errors import QueueFull
 from sojourn.messages import Message
 from sojourn.outcome import TurnStatus
-from sojourn_workflows import options
+from sojourn_workflows import options, turn_book
 from tests.support.gate import Gate
 from tests.support.scene import Scene, echo, until
 
@@ -71,11 +71,14 @@ async def test_a_full_queue_refuses_a_message(
     ]
 
 
-async def test_every_result_of_a_long_queue_can_be_fetched_at_its_end(scene: Scene) -> None:
+async def test_every_result_of_a_long_queue_can_be_fetched_at_its_end(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run remembers the last turns; the store answers for the others."""
+    monkeypatch.setattr(turn_book, "MAX_REMEMBERED", 3)
     async with scene.playing() as session:
-        turns = [await session.submit(f"message {n}") for n in range(25)]
+        turns = [await session.submit(f"message {n}") for n in range(8)]
         await turns[-1].result()
         results = [await turn.result() for turn in turns]
 
-    assert [result.text for result in results] == [f"you said message {n}" for n in range(25)]
+    assert [result.text for result in results] == [f"you said message {n}" for n in range(8)]

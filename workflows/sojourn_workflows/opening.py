@@ -52,6 +52,9 @@ async def _begun(request: BeginTurn) -> TurnBegun:
 
 def _request(config: SessionConfig, turn: BookedTurn, known_token: int) -> BeginTurn:
     info = workflow.info()
+    # Only a reset takes a run back in time. Any other knows all that it did but, when a worker
+    # was lost, its newest claim.
+    was_reset = info.run_id != info.original_execution_run_id
     return BeginTurn(
         session_id=config.session_id,
         agent=config.agent,
@@ -59,5 +62,5 @@ def _request(config: SessionConfig, turn: BookedTurn, known_token: int) -> Begin
         text=turn.text,
         owner_id=f"temporal/{info.namespace}/{info.workflow_id}",
         incarnation_id=info.first_execution_run_id,
-        known_token=known_token,
+        known_token=known_token if was_reset else None,
     )
