@@ -144,8 +144,8 @@ async def test_a_plain_turn_costs_sixteen_events_and_three_kilobytes_at_most(
     counts = {count for count, _ in costs.values()}
     sizes = [size for _, size in costs.values()]
     assert max(counts) <= MAX_EVENTS
-    # Without a cache a workflow task more may come between; it is not the conversation that grows.
-    assert max(counts) - min(counts) <= 1
+    # Without a cache one more workflow task's event may come between, early as well as late.
+    assert max(counts) - min(counts) <= (1 if scene.worker_options else 0)
     assert max(sizes) <= MAX_BYTES
     assert max(sizes) < 1.05 * min(sizes)
 
