@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import aiosqlite
@@ -126,7 +126,7 @@ class Connection(aiosqlite.Connection):
 def _inode(path: str) -> int:
     """Return what tells the file at `path` from another one in its place; 0 if there is none."""
     try:
-        return Path(path).stat().st_ino
+        return os.stat(path).st_ino  # noqa: PTH116 - a third of the time, before every transaction
     except OSError:
         return 0
 
