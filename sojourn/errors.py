@@ -11,8 +11,10 @@ SojournError
 │   ├── UnknownNode
 │   ├── UnknownTurn
 │   ├── UnknownCall
+│   ├── UnknownAttachment
 │   ├── InvalidApp
-│   └── InvalidStoreUrl
+│   ├── InvalidStoreUrl
+│   └── InvalidBlobsUrl
 ├── StoreError               what a session store answers
 │   ├── LeaseHeld
 │   ├── LeaseLost
@@ -27,7 +29,11 @@ SojournError
 │   ├── GraphCorrupt
 │   ├── CommitTooLarge
 │   ├── NodeReachable
-│   └── EffectSettled
+│   ├── EffectSettled
+│   ├── BlobMissing
+│   ├── BlobDamaged
+│   ├── BlobStoreUnavailable (retryable)
+│   └── EmptyRootSet
 ├── TurnError                what a session answers to a turn
 │   ├── TurnConflict
 │   ├── QueueFull            (retryable)
@@ -35,6 +41,7 @@ SojournError
 │   ├── TooManyWaiters       (retryable)
 │   ├── SessionHeld
 │   ├── Diverged
+│   ├── RunEnded             (retryable)
 │   ├── TurnFailed
 │   └── TurnPending          (it goes on; nobody waits for it any more)
 ├── AssemblyError            a session that cannot be brought to life
@@ -43,6 +50,7 @@ SojournError
 │   ├── UnusableModel
 │   ├── MissingPluginHost
 │   ├── StoreRequired
+│   ├── BlobStoreRequired
 │   ├── PluginFailed
 │   └── ClaimedAlready
 ├── CatalogError
@@ -111,7 +119,7 @@ class TextTooLarge(InvalidInput):
 
 
 class InvalidId(InvalidInput):
-    """{value!r} is no valid {kind} id: use 1 to 200 printable characters without spaces."""
+    """{value!r} is no valid {kind} id: use 1 to 200 printable characters (600 bytes), no spaces."""
 
     kind: str
     value: str
@@ -158,6 +166,13 @@ class UnknownCall(InvalidInput):
     call_id: str
 
 
+class UnknownAttachment(InvalidInput):
+    """Session {session_id!r} has no attachment {attachment_id!r}."""
+
+    session_id: str
+    attachment_id: str
+
+
 class InvalidApp(InvalidInput):
     """--app {target!r} does not name a Sojourn app: {reason}."""
 
@@ -165,7 +180,13 @@ class InvalidApp(InvalidInput):
 
 
 class InvalidStoreUrl(InvalidInput):
-    """{url!r} is no store: use sqlite:///path.db, sqlite:////absolute/path.db or memory://."""
+    """{url!r} is no store: use sqlite:///path.db, postgresql://host/db or memory://."""
+
+    url: str
+
+
+class InvalidBlobsUrl(InvalidInput):
+    """{url!r} is no blob store: use file:///folder, s3://bucket/prefix, gs://, az:// or memory://."""
 
     url: str
 
@@ -274,6 +295,31 @@ class EffectSettled(StoreError):
     effect_key: str
 
 
+class BlobMissing(StoreError):
+    """The bytes of {blob_key} are not in the blob store: was it cleared, or is it another one?"""
+
+    blob_key: str
+
+
+class BlobDamaged(StoreError):
+    """The bytes of {blob_key} are not the ones that were kept: restore that blob from a backup."""
+
+    blob_key: str
+
+
+class BlobStoreUnavailable(StoreError):
+    """The blob store {url} cannot be used now: {reason}."""
+
+    retryable = True
+    url: str
+
+
+class EmptyRootSet(StoreError):
+    """The store names no attachment, and {blobs} blobs would go: allow it if that is right."""
+
+    blobs: int
+
+
 class TurnError(SojournError):
     """The turn was not run: {reason}."""
 
@@ -326,6 +372,14 @@ class Diverged(TurnError):
     actual: int
 
 
+class RunEnded(TurnError):
+    """The run of {session_id!r} ended before turn {turn_id!r}: send that id again, it runs once."""
+
+    retryable = True
+    session_id: str
+    turn_id: str
+
+
 class TurnFailed(TurnError):
     """Turn {turn_id!r} could not be committed: {reason}."""
 
@@ -353,7 +407,7 @@ class MissingModel(AssemblyError):
 
 
 class MissingExtra(AssemblyError):
-    """Run `pip install {package}` first: the library behind model {model!r} is not installed."""
+    """Run `pip install {package}` first: the library behind {model!r} is not installed."""
 
     model: str
     package: str
@@ -373,6 +427,10 @@ class StoreRequired(AssemblyError):
     """{operation} needs a store: what is trimmed or parked could not come back without one."""
 
     operation: str
+
+
+class BlobStoreRequired(AssemblyError):
+    """Attachments need a place for their bytes: App(blobs="file:///folder"), or an s3:// bucket."""
 
 
 class PluginFailed(AssemblyError):

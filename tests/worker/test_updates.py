@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from sojourn import Agent, App
 from sojourn.errors import ServerUnavailable, UnknownCall
 from sojourn.testing import ScriptedModel
-from sojourn_worker import updates
+from sojourn_worker import attending, updates
 from sojourn_workflows.contract import PARK, Done, SessionConfig
 from tests.support.running import running
 from tests.support.server import DevServer
@@ -66,7 +66,7 @@ async def test_a_server_that_is_busy_is_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Under the same update id, so that it is one update whatever became of the first call."""
-    monkeypatch.setattr(updates, "RETRY_DELAYS", (0.0, 0.0))
+    monkeypatch.setattr(attending, "RETRY_DELAYS", (0.0, 0.0))
     sent: list[str] = []
     result = WorkflowUpdateHandle.result
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from sojourn.errors import SessionHeld, SojournError
+from sojourn.errors import RunEnded, SessionHeld, SojournError
 from sojourn.lease import Claim, Lease
 from sojourn.messages import Message
 from sojourn.outcome import TurnStatus
@@ -158,7 +158,7 @@ async def test_a_terminated_turn_is_told_to_its_caller_and_goes_on_when_sent_aga
         return echo(messages)
 
     async with scene.playing(gated) as session:
-        with pytest.raises(SojournError):
+        with pytest.raises(RunEnded, match="send that id again"):
             await session.send("hello", "t-1")
         result = await session.send("hello", "t-1")
 

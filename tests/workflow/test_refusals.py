@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,13 +15,14 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
 
 from sojourn import Agent, App
 from sojourn.errors import (
     MissingModel,
     NoWorker,
     SessionDeleted,
+    StoreError,
     StoreUnusable,
     UnknownAgent,
 )
@@ -28,8 +30,9 @@ from sojourn.lease import Lease
 from sojourn.messages import Message
 from sojourn.outcome import TurnStatus
 from sojourn.testing import ScriptedModel
-from sojourn_worker import updates
+from sojourn_worker import attending
 from sojourn_worker.client import SessionClient
+from sojourn_workflows import options
 from sojourn_workflows.contract import SUBMIT
 from tests.support.gate import Gate
 from tests.support.scene import Scene, echo
@@ -192,6 +195,28 @@ async def test_a_bug_that_passes_costs_a_retry(scene: Scene, point: str) -> None
     assert await scene.texts() == ["hello"]
 
 
+async def test_a_store_that_does_not_answer_is_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for within bounds, and the refusal is the store's."""
+    bounds = {
+        "start_to_close_timeout": timedelta(milliseconds=100),
+        "retry_policy": RetryPolicy(maximum_attempts=1),
+    }
+    stuck = Gate()
+
+    async def silent(*_: object) -> None:
+        await stuck.enter()
+
+    async with scene.playing() as session:
+        with monkeypatch.context() as patched:
+            patched.setattr(options, "STORE", options.STORE | bounds)
+            patched.setattr(scene.store, "open_turn", silent)
+            with pytest.raises(StoreError, match="did not answer in time"):
+                await session.send("hello", "t-1")
+        assert (await session.send("hello", "t-1")).status is TurnStatus.COMPLETED
+
+
 async def test_a_park_that_fails_ends_the_run_all_the_same(scene: Scene) -> None:
     """Nothing is lost: the lease runs out by itself, and this owner's own next run takes it."""
     probe = Raising("park.before", StoreUnusable(url="store", reason="broken"))
@@ -203,7 +228,7 @@ async def test_a_park_that_fails_ends_the_run_all_the_same(scene: Scene) -> None
 
 async def test_no_worker_is_told_in_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message for a queue that nobody polls is not waited for for ever."""
-    monkeypatch.setattr(updates, "PATIENCE", updates.PATIENCE / 50)
+    monkeypatch.setattr(attending, "PATIENCE", attending.PATIENCE / 50)
     client = SessionClient(scene.client, task_queue=scene.queue)
     with pytest.raises(NoWorker, match=scene.queue):
         await client.session(scene.session_id).send("hello")

@@ -14,7 +14,7 @@ from temporalio.client import Client
 from sojourn import ids
 from sojourn.agent import Agent
 from sojourn.app import App
-from sojourn.errors import SojournError, UnknownTurn
+from sojourn.errors import RunEnded, SojournError, UnknownTurn
 from sojourn.events import SessionEvent, follow, follow_turn
 from sojourn.inputs import checked_text
 from sojourn.outcome import TurnOutcome, TurnResult
@@ -27,13 +27,10 @@ from sojourn_worker.reading import SessionReader, StoreReader, WorkerReader
 from sojourn_worker.updates import Updates
 from sojourn_workflows import options
 from sojourn_workflows.contract import (
-    CANCEL,
-    CancelReply,
     Decision,
     SessionConfig,
     SessionStatus,
     SubmitTurn,
-    TurnName,
 )
 
 DEFAULT_IDLE = timedelta(seconds=10)
@@ -118,9 +115,14 @@ class ClientTurn:
 
         Raises:
             SojournError: the turn could not be run.
+            RunEnded: the session's run was ended before the turn.
         """
         if self._outcome is None:
-            self._outcome = await self._session.outcome(self.id)
+            try:
+                self._outcome = await self._session.outcome(self.id)
+            except UnknownTurn as unknown:
+                # It was queued, or there would be no such object: it went with its run.
+                raise RunEnded(session_id=self._session.session_id, turn_id=self.id) from unknown
         return await self._session.result(self._outcome)
 
     async def cancel(self) -> bool:
@@ -166,6 +168,7 @@ class ClientSession:
             TextTooLarge: the text has more than 1,000,000 bytes.
             TurnConflict: the turn id was used for other text.
             SessionHeld: another owner kept the session.
+            RunEnded: the session's run was ended before the turn; nothing is sent again by itself.
             ServerUnavailable: no server, or no worker, answers.
         """
         turn = await self._submit(text, turn_id, wait=True)
@@ -182,15 +185,13 @@ class ClientSession:
     async def cancel(self, turn_id: str) -> bool:
         """Cancel a turn by its id, and tell whether that won over its commit.
 
+        It returns when the turn has ended, or at once if the turn is queued behind another.
+
         Raises:
             UnknownTurn: no such turn is open.
+            SojournError: the turn was neither cancelled nor committed: it could not be run.
         """
-        reply = await self._updates.call(
-            self.workflow_id, CANCEL, TurnName(turn_id=turn_id), CancelReply
-        )
-        if reply is None:
-            raise UnknownTurn(session_id=self.session_id, turn_id=turn_id)
-        return reply.won
+        return await self._updates.cancel(self.workflow_id, turn_id)
 
     async def approve(self, call_id: str) -> None:
         """Let a waiting tool call run.
@@ -261,13 +262,15 @@ class ClientSession:
 
         Raises:
             UnknownTurn: the session knows no such turn.
+            RunEnded: the session's run was ended before the turn.
         """
-        outcome = await self._updates.outcome(self.workflow_id, turn_id)
-        if outcome is None:
+        try:
+            return await self._updates.outcome(self.workflow_id, turn_id)
+        except (UnknownTurn, RunEnded):
             outcome = await self._reader.outcome(self.session_id, turn_id)
-        if outcome is None:
-            raise UnknownTurn(session_id=self.session_id, turn_id=turn_id)
-        return outcome
+            if outcome is None:
+                raise
+            return outcome
 
     async def result(self, outcome: TurnOutcome) -> TurnResult:
         """Join an outcome with its text."""

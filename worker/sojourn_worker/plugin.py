@@ -15,10 +15,10 @@ from typing_extensions import override
 
 from sojourn.app import App
 from sojourn.ports import SessionStore
+from sojourn_activities.reading import ReadActivities
 from sojourn_activities.session import SessionActivities
 from sojourn_worker.converter import with_pydantic
 from sojourn_worker.host_keeper import HostKeeper
-from sojourn_worker.reading import ReadActivities
 from sojourn_workflows import options
 from sojourn_workflows.session import SessionWorkflow
 

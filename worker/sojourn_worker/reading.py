@@ -6,64 +6,20 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Protocol
 
-from temporalio import activity
 from temporalio.client import ActivityFailureError, Client
 from temporalio.exceptions import ApplicationError
 
 from sojourn import ids
-from sojourn.compact import Compact
 from sojourn.errors import InvalidInput, NoWorker
 from sojourn.host import SessionHost
 from sojourn.outcome import TurnOutcome
 from sojourn.ports import SessionStore
 from sojourn.turns import answer_text
 from sojourn.view import SessionView, view_session
-from sojourn_activities.failures import from_failure, translated
+from sojourn_activities.failures import from_failure
+from sojourn_activities.reading import ReadReply, ReadRequest, receipt_of
 
 READ_TIMEOUT = timedelta(seconds=30)
-
-
-class ReadRequest(Compact):
-    """Ask for a turn's text (`outcome`), its outcome (`turn_id`), or the session's whole view."""
-
-    session_id: str
-    outcome: TurnOutcome | None = None
-    turn_id: str = ""
-
-
-class ReadReply(Compact):
-    """What was asked for."""
-
-    text: str = ""
-    view: SessionView | None = None
-    outcome: TurnOutcome | None = None
-
-
-class ReadActivities:
-    """Reads for clients that cannot reach the store; their results stay out of sessions' histories.
-
-    Args:
-        host: gives the worker's session host.
-    """
-
-    def __init__(self, host: Callable[[], Awaitable[SessionHost]]) -> None:
-        self._host = host
-
-    @activity.defn(name="session.read")
-    @translated
-    async def read(self, request: ReadRequest) -> ReadReply:
-        """Read one text, one outcome, or one session."""
-        host = await self._host()
-        if request.outcome is not None:
-            return ReadReply(text=await answer_text(host, request.session_id, request.outcome))
-        if request.turn_id:
-            return ReadReply(outcome=await _outcome(host, request.session_id, request.turn_id))
-        return ReadReply(view=await view_session(host.store, request.session_id))
-
-
-async def _outcome(host: SessionHost, session_id: str, turn_id: str) -> TurnOutcome | None:
-    receipt = await host.store.receipt(session_id, turn_id)
-    return TurnOutcome.of(receipt) if receipt else None
 
 
 class SessionReader(Protocol):
@@ -98,7 +54,7 @@ class StoreReader:
 
     async def outcome(self, session_id: str, turn_id: str) -> TurnOutcome | None:
         """Return how a turn ended, by its receipt."""
-        return await _outcome(await self._host(), session_id, turn_id)
+        return await receipt_of(await self._host(), session_id, turn_id)
 
     async def text(self, session_id: str, outcome: TurnOutcome) -> str:
         """Return the text of a turn's answer."""

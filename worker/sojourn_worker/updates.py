@@ -5,30 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Coroutine
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import NoReturn, TypeVar
 
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
-    WorkflowExecutionStatus,
     WorkflowFailureError,
-    WorkflowUpdateFailedError,
     WorkflowUpdateHandle,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateStage,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from sojourn import ids
 from sojourn.compact import Compact
 from sojourn.errors import (
-    NoWorker,
-    ServerUnavailable,
-    SessionContinuing,
+    RunEnded,
     SojournError,
     TooManyWaiters,
     TurnConflict,
@@ -36,15 +28,16 @@ from sojourn.errors import (
     UnknownTurn,
 )
 from sojourn.outcome import TurnOutcome
-from sojourn_activities.failures import from_failure
-from sojourn_worker.pollers import poller_identities
+from sojourn_worker.attending import Attendant
 from sojourn_worker.visibility import Visibility
 from sojourn_workflows import options
 from sojourn_workflows.contract import (
+    CANCEL,
     DECIDE,
     OUTCOME,
     PARK,
     SUBMIT,
+    CancelReply,
     Decision,
     Done,
     SessionConfig,
@@ -57,16 +50,10 @@ from sojourn_workflows.session import SessionWorkflow
 
 T = TypeVar("T")
 
-# Meeting a run that ends or continues, or has its hands full: try again, for about ten seconds.
-RETRY_DELAYS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 4.0)
 BUSY = frozenset({RPCStatusCode.ABORTED, RPCStatusCode.RESOURCE_EXHAUSTED})
 ENDING = BUSY | {RPCStatusCode.NOT_FOUND}
-# The server's word for an update that a worker's task came back without, as under great load.
-UNPROCESSED = "UnprocessedUpdate"
 # Waiting for an outcome when the server lets nobody else wait: ask again, for as long as it takes.
 BUSY_DELAYS = (0.1, 0.2, 0.4, 0.8)
-# How long to wait before asking whether there is any worker at all.
-PATIENCE = timedelta(seconds=5)
 
 
 class Updates:
@@ -76,6 +63,7 @@ class Updates:
         self._client = client
         self._task_queue = task_queue
         self._visibility = Visibility(client)
+        self._attendant = Attendant(client, task_queue)
 
     async def submit(self, config: SessionConfig, request: SubmitTurn) -> TurnOutcome | None:
         """Start the session's workflow if need be and queue a turn, never twice.
@@ -86,6 +74,7 @@ class Updates:
 
         Raises:
             SojournError: the session's answer, typed.
+            RunEnded: the run was terminated, or failed, before it could answer.
             NoWorker: nobody polls the task queue.
         """
         try:
@@ -104,25 +93,39 @@ class Updates:
 
         Raises:
             SojournError: the session's answer, typed.
+            RunEnded: the update was about a turn, and its run ended first.
         """
         asked = await self._asked(workflow_id, update, argument, reply)
         return await asked.result() if asked else None
 
-    async def outcome(self, workflow_id: str, turn_id: str) -> TurnOutcome | None:
-        """Wait for a turn's end; None if no open run knows the turn.
+    async def outcome(self, workflow_id: str, turn_id: str) -> TurnOutcome:
+        """Wait for a turn's end.
 
         Raises:
+            UnknownTurn: no open run knows the turn.
             SojournError: the turn was refused.
+            RunEnded: its run ended first.
         """
         name = TurnName(turn_id=turn_id)
         for delay in itertools.chain(BUSY_DELAYS, itertools.repeat(BUSY_DELAYS[-1])):
             try:
-                return await self.call(workflow_id, OUTCOME, name, TurnOutcome)
-            except UnknownTurn:
-                return None
+                outcome = await self.call(workflow_id, OUTCOME, name, TurnOutcome)
             except TooManyWaiters:
                 await asyncio.sleep(delay)
+            else:
+                return outcome or _unknown(workflow_id, turn_id)
         raise AssertionError
+
+    async def cancel(self, workflow_id: str, turn_id: str) -> bool:
+        """Cancel a turn, and tell whether that came before its commit.
+
+        Raises:
+            UnknownTurn: no open run knows the turn.
+            SojournError: the turn could not be run.
+            RunEnded: its run ended first.
+        """
+        reply = await self.call(workflow_id, CANCEL, TurnName(turn_id=turn_id), CancelReply)
+        return (reply or _unknown(workflow_id, turn_id)).won
 
     async def decide(self, workflow_id: str, session_id: str, decision: Decision) -> None:
         """Answer a call that waits for approval.
@@ -145,7 +148,7 @@ class Updates:
         except WorkflowFailureError:
             return  # it ended, which is what was asked
         except RPCError as error:
-            raise self._unavailable(error) from error
+            raise self._attendant.unavailable(error) from error
 
     async def status(self, workflow_id: str) -> SessionStatus | None:
         """Ask a session's workflow what it is doing; None if there is no run to ask."""
@@ -155,7 +158,7 @@ class Updates:
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
-            raise self._unavailable(error) from error
+            raise self._attendant.unavailable(error) from error
 
     async def _asked(
         self, workflow_id: str, update: str, argument: Compact, reply: type[T]
@@ -163,6 +166,7 @@ class Updates:
         """Send an update until it is answered, always as the same; None if no run is open."""
         handle = self._client.get_workflow_handle(workflow_id)
         update_id = ids.mint("ask")
+        turn_id = argument.turn_id if isinstance(argument, TurnName) else ""
 
         async def ask() -> WorkflowUpdateHandle[T]:
             asked: WorkflowUpdateHandle[T] = await handle.start_update(
@@ -176,23 +180,28 @@ class Updates:
             return asked
 
         try:
-            return await self._retried(workflow_id, ask, BUSY)
+            return await self._attendant.retried(workflow_id, ask, BUSY, turn_id)
+        except RunEnded:
+            if turn_id:
+                raise
+            return None
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
-            raise self._unavailable(error) from error
+            raise self._attendant.unavailable(error) from error
 
     async def _submit(
         self, config: SessionConfig, request: SubmitTurn, update_id: str
     ) -> Submitted:
         try:
-            submitted = await self._retried(
+            submitted = await self._attendant.retried(
                 options.WORKFLOW_ID_PREFIX + config.session_id,
                 lambda: self._start(config, request, update_id),
                 ENDING,
+                request.turn_id,
             )
         except RPCError as error:
-            raise self._unavailable(error) from error
+            raise self._attendant.unavailable(error) from error
         outcome = submitted.outcome
         said = outcome.input_digest if outcome else submitted.input_digest
         if said and said != ids.digest(request.text.encode()):
@@ -224,70 +233,7 @@ class Updates:
             raise
         return submitted
 
-    async def _retried(
-        self,
-        workflow_id: str,
-        ask: Callable[[], Coroutine[Any, Any, T]],
-        passing: frozenset[RPCStatusCode],
-    ) -> T:
-        """Ask until there is an answer, past errors that pass."""
-        for delay in RETRY_DELAYS:
-            try:
-                return await self._attended(workflow_id, ask())
-            except (SessionContinuing, WorkflowUpdateRPCTimeoutOrCancelledError):
-                await asyncio.sleep(delay)
-            except RPCError as error:
-                if error.status not in passing:
-                    raise
-                await asyncio.sleep(delay)
-        return await self._attended(workflow_id, ask())
 
-    async def _attended(self, workflow_id: str, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for an update as long as there is a worker that may answer it."""
-        task = asyncio.create_task(work)
-        try:
-            while not (await asyncio.wait({task}, timeout=PATIENCE.total_seconds()))[0]:
-                await self._require_worker(workflow_id)
-            return task.result()
-        except WorkflowUpdateFailedError as error:
-            raise _typed(error) from error
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-            if not task.cancelled():
-                task.exception()  # else asyncio complains that nobody looked
-
-    async def _require_worker(self, workflow_id: str) -> None:
-        """Raise unless somebody polls the queue of the session's open run, which may be another.
-
-        Raises:
-            NoWorker: nobody does.
-        """
-        try:
-            task_queue = await self._queue_of(workflow_id)
-            if not await poller_identities(self._client, task_queue):
-                raise NoWorker(task_queue=task_queue)
-        except RPCError as error:
-            raise self._unavailable(error) from error
-
-    async def _queue_of(self, workflow_id: str) -> str:
-        try:
-            run = await self._client.get_workflow_handle(workflow_id).describe()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return self._task_queue
-            raise
-        return run.task_queue if run.status is WorkflowExecutionStatus.RUNNING else self._task_queue
-
-    def _unavailable(self, error: RPCError) -> SojournError:
-        address = self._client.service_client.config.target_host
-        return ServerUnavailable(address=address, reason=error.status.name)
-
-
-def _typed(error: WorkflowUpdateFailedError) -> SojournError:
-    cause = error.cause
-    if isinstance(cause, ApplicationError):
-        if cause.type == UNPROCESSED:
-            return SessionContinuing(session_id="")
-        return from_failure(cause)
-    return SojournError(reason=type(cause).__name__)
+def _unknown(workflow_id: str, turn_id: str) -> NoReturn:
+    session_id = workflow_id.removeprefix(options.WORKFLOW_ID_PREFIX)
+    raise UnknownTurn(session_id=session_id, turn_id=turn_id)

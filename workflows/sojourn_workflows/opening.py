@@ -1,4 +1,7 @@
-"""Opening a turn: the claim of its session, as the logical workflow that asks for it."""
+"""Opening a turn: the claim of its session, as the logical workflow that asks for it.
+
+A turn that has not been opened may have ended all the same, in an earlier run: the store knows.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ import contextlib
 from temporalio import workflow
 
 from sojourn.errors import SessionHeld
+from sojourn.outcome import TurnOutcome
 from sojourn.requests import BeginTurn, TurnBegun
+from sojourn_activities.reading import ReadActivities, ReadRequest
 from sojourn_activities.session import SessionActivities
-from sojourn_workflows import options
 from sojourn_workflows.contract import SessionConfig
+from sojourn_workflows.storing import stored
 from sojourn_workflows.turn_book import BookedTurn
-from sojourn_workflows.turn_run import LOCAL_FAILURES, typed
 
 
 async def open_turn(config: SessionConfig, turn: BookedTurn, known_token: int) -> TurnBegun:
@@ -26,7 +30,7 @@ async def open_turn(config: SessionConfig, turn: BookedTurn, known_token: int) -
     request = _request(config, turn, known_token)
     asked_at = workflow.now()
     while True:
-        begun = await _begun(request)
+        begun = await stored(SessionActivities.begin, request)
         if begun.holder is None:
             return begun
         waited = (workflow.now() - asked_at).total_seconds()
@@ -40,14 +44,14 @@ async def open_turn(config: SessionConfig, turn: BookedTurn, known_token: int) -
             await workflow.wait_condition(lambda: turn.is_cancelled, timeout=pause)
 
 
-async def _begun(request: BeginTurn) -> TurnBegun:
-    try:
-        begun: TurnBegun = await workflow.execute_local_activity_method(
-            SessionActivities.begin, request, **options.STORE
-        )
-    except LOCAL_FAILURES as error:
-        raise typed(error) from error
-    return begun
+async def committed(session_id: str, turn_id: str) -> TurnOutcome | None:
+    """Return how a turn ended in an earlier run; None if it did not.
+
+    Raises:
+        SojournError: the store cannot tell.
+    """
+    request = ReadRequest(session_id=session_id, turn_id=turn_id)
+    return (await stored(ReadActivities.read, request)).outcome
 
 
 def _request(config: SessionConfig, turn: BookedTurn, known_token: int) -> BeginTurn:

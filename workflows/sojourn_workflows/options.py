@@ -51,7 +51,8 @@ FAILURE_TYPES: tuple[type[BaseException], ...] = (
     ValueError,
 )
 
-# Short store operations run as local activities: no task queue, one event each.
+# Short store operations run as local activities: no task queue, one event each. Their attempts
+# are counted, five minutes' worth of them, since a timeout would not say what the last one met.
 STORE = LocalActivityConfig(
     start_to_close_timeout=timedelta(seconds=15),
     schedule_to_close_timeout=timedelta(minutes=5),
@@ -60,6 +61,7 @@ STORE = LocalActivityConfig(
         initial_interval=timedelta(milliseconds=50),
         backoff_coefficient=2,
         maximum_interval=timedelta(seconds=10),
+        maximum_attempts=36,
     ),
 )
 

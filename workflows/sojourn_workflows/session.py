@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from sojourn.errors import (
         Diverged,
         QueueFull,
+        RunEnded,
         SessionContinuing,
         SojournError,
         TooManyWaiters,
@@ -40,9 +41,10 @@ with workflow.unsafe.imports_passed_through():
         SubmitTurn,
         TurnName,
     )
-    from sojourn_workflows.opening import open_turn
+    from sojourn_workflows.opening import committed, open_turn
+    from sojourn_workflows.storing import stored
     from sojourn_workflows.turn_book import BookedTurn, TurnBook
-    from sojourn_workflows.turn_run import LOCAL_FAILURES, TurnRun, typed
+    from sojourn_workflows.turn_run import TurnRun
 
 
 @workflow.defn(name="Session", sandboxed=False, failure_exception_types=options.FAILURE_TYPES)
@@ -76,6 +78,9 @@ class SessionWorkflow:
         try:
             while not await self._is_over():
                 pass
+        except (Exception, asyncio.CancelledError):
+            await self._give_up()
+            raise
         finally:
             idle.cancel()
         return SessionEnded(head_revision=self._head_revision, turns=self._turns)
@@ -112,16 +117,21 @@ class SessionWorkflow:
 
     @workflow.update(name=contract.CANCEL)
     async def cancel(self, request: TurnName) -> CancelReply:
-        """Cancel exactly this turn: in the queue, in a model call, or in its tools."""
+        """Cancel exactly this turn, and tell whether that came before its commit.
+
+        What is told stands: it is how the turn has ended. Only a turn that is queued behind
+        another one is not waited for. The other one's lease keeps everybody from committing it,
+        so that it is cancelled if it was not committed long ago.
+        """
         turn = self._known(request.turn_id)
+        turn.is_cancelled = True
         if self._run is not None and self._run.ref.turn_id == turn.turn_id:
             self._run.cancel()
-            await workflow.wait_condition(lambda: turn.ended is not None)
-        elif turn.ended is None:
-            turn.is_cancelled = True
-            return CancelReply(won=True)
-        ended = turn.ended
-        return CancelReply(won=isinstance(ended, TurnOutcome) and ended.status == "cancelled")
+        await workflow.wait_condition(lambda: turn.ended is not None or self._is_behind(turn))
+        ended = turn.ended or await committed(self._config.session_id, turn.turn_id)
+        if isinstance(ended, SojournError):
+            raise to_failure(ended)
+        return CancelReply(won=ended is None or ended.status == "cancelled")
 
     @cancel.validator
     def _check_cancel(self, request: TurnName) -> None:
@@ -180,18 +190,18 @@ class SessionWorkflow:
         try:
             self._book.settle(turn, await self._turn(turn))
         except Diverged as error:
-            await self._give_up(turn, error)
+            await self._give_up(error)
             raise to_failure(error) from None
         except SojournError as error:
             self._book.settle(turn, error)
         finally:
             self._serving = self._run = None
 
-    async def _give_up(self, turn: BookedTurn, error: SojournError) -> None:
-        """Tell every waiter that this run ends without having served it."""
+    async def _give_up(self, why: SojournError | None = None) -> None:
+        """Tell every waiter that this run ends without having served its turn."""
         self._is_closing = True
-        self._book.settle(turn, error)
-        self._book.refuse_queued(error)
+        session_id = self._config.session_id
+        self._book.refuse_open(lambda turn: why or RunEnded(session_id=session_id, turn_id=turn))
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _turn(self, turn: BookedTurn) -> TurnOutcome:
@@ -210,12 +220,10 @@ class SessionWorkflow:
     async def _park(self) -> None:
         request = ParkSession(session_id=self._config.session_id, fencing_token=self._known_token)
         try:
-            await workflow.execute_local_activity_method(
-                SessionActivities.park, request, **options.STORE
-            )
-        except LOCAL_FAILURES as error:
+            await stored(SessionActivities.park, request)
+        except SojournError as error:
             # Nothing is lost: turns are committed, and the lease runs out by itself.
-            workflow.logger.warning("session not parked: %s", typed(error))
+            workflow.logger.warning("session not parked: %s", error)
 
     async def _continue_as_new(self) -> None:
         self._is_closing = True
@@ -262,6 +270,10 @@ class SessionWorkflow:
         if isinstance(turn.ended, TurnOutcome):
             return turn.ended
         raise to_failure(turn.ended or SojournError(), nonce=nonce)
+
+    def _is_behind(self, turn: BookedTurn) -> bool:
+        """Tell whether another turn is open, so that this one waits for its end."""
+        return self._run is not None and self._run.ref.turn_id != turn.turn_id
 
     def _has_many_waiters(self) -> bool:
         return self._waiters >= options.MAX_WAITING_UPDATES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sojourn import ids
@@ -74,7 +75,8 @@ class TurnBook:
         for forgotten in settled[:-MAX_REMEMBERED]:
             del self._turns[forgotten.turn_id]
 
-    def refuse_queued(self, error: SojournError) -> None:
-        """Settle every queued turn with the same refusal."""
-        while self._queue:
-            self.settle(self.take(), error)
+    def refuse_open(self, refusal: Callable[[str], SojournError]) -> None:
+        """Settle every turn that has not ended with the refusal that its id is given."""
+        self._queue.clear()
+        for turn in [each for each in self._turns.values() if each.ended is None]:
+            self.settle(turn, refusal(turn.turn_id))

@@ -10,20 +10,17 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from sojourn import turn as machine
-from sojourn.errors import SojournError, StoreError, UnknownCall
+from sojourn.errors import StoreError, UnknownCall
 from sojourn.outcome import Fault, TurnOutcome
 from sojourn.requests import CallTool, CommitTurnRequest, StepTurn, TurnBegun, TurnRef
 from sojourn.turn import CallModel, CallTools, CommitTurn, Finished, ToolCallRef, TurnState
-from sojourn_activities.failures import from_failure
 from sojourn_activities.session import SessionActivities
 from sojourn_workflows import options
 from sojourn_workflows.contract import SessionStatus
+from sojourn_workflows.storing import stored
 
 # A tool call that fails for these cannot be settled either: the turn ends.
 FATAL = {kind.__name__ for kind in (*StoreError.__subclasses__(), UnknownCall)}
-
-# A local activity's own failure comes as it is; an activity's comes wrapped.
-LOCAL_FAILURES = (ActivityError, ApplicationError)
 
 
 class TurnRun:
@@ -165,12 +162,7 @@ class TurnRun:
 
     async def _commit(self, move: CommitTurn) -> TurnOutcome:
         request = CommitTurnRequest(turn=self.ref, status=move.status, fault=move.fault)
-        try:
-            outcome: TurnOutcome = await workflow.execute_local_activity_method(
-                SessionActivities.commit, request, **options.STORE
-            )
-        except LOCAL_FAILURES as error:
-            raise typed(error) from error
+        outcome = await stored(SessionActivities.commit, request)
         self.state = machine.committed(self.state)
         return outcome
 
@@ -182,12 +174,3 @@ def fault_of(error: ActivityError) -> Fault:
         return Fault(type=cause.type or "ApplicationError", message=cause.message)
     name = type(cause).__name__ if cause is not None else "ActivityError"
     return Fault(type=name, message=f"{error.activity_type}: {cause or error}")
-
-
-def typed(error: ActivityError | ApplicationError) -> SojournError:
-    """Return the domain error behind a failed activity."""
-    if isinstance(error, ApplicationError):
-        return from_failure(error)
-    if isinstance(error.cause, ApplicationError):
-        return from_failure(error.cause)
-    return from_failure(ApplicationError(fault_of(error).message))
