@@ -10,6 +10,9 @@ import uuid
 from sojourn.errors import InvalidId
 
 MAX_ID_CHARS = 200
+# Temporal takes 1,000 bytes of a workflow's or an update's id, which have an id of ours and a few
+# characters more, and 2,048 of a search attribute as JSON, where an id has up to thrice its bytes.
+MAX_ID_BYTES = 600
 _VALID = re.compile(rf"[!-~\u00a1-\U0010ffff]{{1,{MAX_ID_CHARS}}}")
 
 
@@ -17,9 +20,10 @@ def checked(kind: str, value: str) -> str:
     """Return `value` if it can be an id of this `kind`.
 
     Raises:
-        InvalidId: it is empty, longer than 200 characters, or has spaces or control characters.
+        InvalidId: it is empty, longer than 200 characters or 600 bytes of UTF-8, or has spaces or
+            control characters.
     """
-    if not _VALID.fullmatch(value) or not value.isprintable():
+    if not _VALID.fullmatch(value) or not value.isprintable() or _size(value) > MAX_ID_BYTES:
         raise InvalidId(kind=kind, value=value[:40])
     return value
 
@@ -38,6 +42,10 @@ def node_id(session_id: str, operation_id: str, ordinal: int) -> str:
 def digest(body: bytes) -> str:
     """Return the content address of `body`: 32 hex characters of its SHA-256."""
     return hashlib.sha256(body).hexdigest()[:32]
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
 
 
 def _base32(raw: bytes) -> str:

@@ -67,6 +67,45 @@ def test_a_history_that_differs_is_json_when_asked_for(cli: Cli, tampered: Path)
     assert ended.json["histories"][0]["problem"] in message
 
 
+def test_a_folder_stands_for_the_histories_in_it(cli: Cli, tmp_path: Path, tampered: Path) -> None:
+    """Each is named, in order, and one that differs does not hide the others."""
+    tampered.rename(tmp_path / "b.json")
+    for name in ("a.json", "c.json"):
+        (tmp_path / name).write_bytes(RECORDED[0].read_bytes())
+    (tmp_path / "README.md").write_text("How they were recorded.")
+    ended = cli("replay", str(tmp_path), "--json")
+    alone = cli("replay", str(tmp_path / "a.json"), "--json").json["histories"]
+
+    assert ended.code == 1
+    histories = ended.json["histories"]
+    assert [entry["file"] for entry in histories] == [
+        str(tmp_path / name) for name in ("a.json", "b.json", "c.json")
+    ]
+    assert histories[:1] == alone
+    assert "turn.other" in histories[1]["problem"]
+
+
+def test_a_folder_and_files_may_be_named_together(cli: Cli, tmp_path: Path) -> None:
+    """In the order in which they are named."""
+    first, folder = tmp_path / "z.json", tmp_path / "more"
+    folder.mkdir()
+    for file in (first, folder / "a.json"):
+        file.write_bytes(RECORDED[0].read_bytes())
+    histories = cli("replay", str(first), str(folder), "--json").json["histories"]
+
+    assert [entry["file"] for entry in histories] == [str(first), str(folder / "a.json")]
+
+
+def test_a_folder_without_histories_is_refused(cli: Cli, tmp_path: Path) -> None:
+    """A mistyped path does not pass for a success."""
+    (tmp_path / "notes.txt").touch()
+    ended = cli("replay", str(tmp_path), "--json")
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.error[0] == "InvalidInput"
+    assert f"{tmp_path} holds no *.json file" in ended.error[1]
+
+
 @pytest.mark.parametrize("content", ["", "no json", "[]", "{}", '{"events": []}', "\udcff"])
 def test_what_is_no_history_is_refused(cli: Cli, tmp_path: Path, content: str) -> None:
     """The line says how to get one."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -14,12 +15,13 @@ from sojourn.errors import UnknownCall
 from sojourn.messages import Message, Role, ToolCallPart, assistant
 from sojourn.models import FinishReason, ModelAnswer
 from sojourn.outcome import TurnStatus
-from tests.support.scene import Scene, calling, responses, until
+from tests.support.scene import Scene, calling, echo, responses, until
 
 pytestmark = pytest.mark.server
 
 
 IDLE = timedelta(milliseconds=50)
+LIVES = 3
 
 
 async def test_an_approved_call_runs(scene: Scene) -> None:
@@ -144,16 +146,24 @@ async def test_a_cancel_ends_the_wait_for_a_person(scene: Scene) -> None:
 async def test_a_long_wait_for_a_person_costs_no_history(scene: Scene) -> None:
     """No timer ticks while a turn waits, however short the session's patience with silence is."""
     scene.bounds["idle"] = IDLE
+    neighbour = replace(scene, session_id=f"{scene.session_id}-neighbour")
+    paying = calling(("pay", {}))
 
     @tool(approval=True)
     def pay() -> str:
         """Pay."""
         return "paid"
 
-    async with scene.playing(calling(("pay", {})), pay) as session:
+    def clerk(messages: Sequence[Message]) -> Any:
+        return paying(messages) if messages[0].text == "pay" else echo(messages)
+
+    async with scene.playing(clerk, pay) as session:
         turn = await session.submit("pay")
         call_id = await scene.waiting_call(session)
-        await asyncio.sleep(20 * IDLE.total_seconds())  # silence is what is tested
+        beside = await neighbour.from_afar()
+        for _ in range(LIVES):
+            await beside.send("hello")
+            await neighbour.handle.result()  # it was silent for so long that it has parked
         await session.approve(call_id)
         await turn.result()
 

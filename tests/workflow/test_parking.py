@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +15,7 @@ from temporalio.service import RPCError
 
 from sojourn.errors import SessionContinuing, TurnConflict, UnknownTurn
 from sojourn.messages import Message
-from sojourn.outcome import TurnStatus
+from sojourn.outcome import TurnResult, TurnStatus
 from sojourn_workflows.contract import SessionConfig
 from tests.support.gate import Gate
 from tests.support.scene import Scene, echo, until
@@ -22,6 +24,27 @@ pytestmark = pytest.mark.server
 
 SOON = timedelta(milliseconds=50)
 MANY = 30
+SPEAKERS = 5
+PARK_POINTS = ("park.before", "park.after")
+
+
+class Parks:
+    """A probe that counts how often the session has come to each point of a park."""
+
+    def __init__(self) -> None:
+        self.passed: Counter[str] = Counter()
+        self._passing = asyncio.Condition()
+
+    async def reached(self, point: str, session_id: str) -> None:  # noqa: ARG002 - a Probe
+        """Count."""
+        async with self._passing:
+            self.passed[point] += 1
+            self._passing.notify_all()
+
+    async def next(self, point: str, passed: int) -> None:
+        """Wait until the point has been passed more often than so."""
+        async with self._passing:
+            await self._passing.wait_for(lambda: self.passed[point] > passed)
 
 
 async def closed(scene: Scene) -> None:
@@ -251,21 +274,26 @@ async def test_messages_that_meet_an_ending_run_are_each_answered_once(
 ) -> None:
     """Many messages against runs that end all the time: none is lost, none runs twice."""
     scene.bounds |= bounds
-    count = scene.many(MANY)
+    count, parks = scene.many(MANY), Parks()
     asked: list[str] = []
+    results: list[TurnResult] = []
 
     def counted(messages: Sequence[Message]) -> str:
         asked.append(messages[-1].text)
         return echo(messages)
 
-    async with scene.playing(counted) as session:
+    async with scene.played_by(replace(scene.app(counted), probe=parks)) as session:
 
-        async def later(n: int) -> Any:
-            # Spread over the lives of several runs, some in the very moment of their end.
-            await asyncio.sleep(n // 5 * SOON.total_seconds() * 2)
-            return await session.send(f"message {n}", f"t-{n}")
+        async def speak(first: int) -> None:
+            """Send every fifth message: at once after an answer, or in the midst of a park."""
+            for n in range(first, count, SPEAKERS):
+                point = PARK_POINTS[n % 2]
+                passed = parks.passed[point]
+                results.append(await session.send(f"message {n}", f"t-{n}"))
+                if "idle" in bounds and n % 3:
+                    await parks.next(point, passed)
 
-        results = await asyncio.gather(*(later(n) for n in range(count)))
+        await asyncio.gather(*map(speak, range(SPEAKERS)))
 
     assert {result.text for result in results} == {f"you said message {n}" for n in range(count)}
     assert sorted(result.head_revision for result in results) == list(range(1, count + 1))

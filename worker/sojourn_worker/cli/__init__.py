@@ -27,7 +27,7 @@ def _leave(code: int) -> NoReturn:
 
     While the interpreter is being taken apart such a call would crash or hang it.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         with suppress(OSError):
             stream.flush()
     os._exit(code)

@@ -214,10 +214,12 @@ def _text(given: str) -> str:
     """Return the text, or standard input without its last line break.
 
     Raises:
-        InvalidInput: standard input is not UTF-8.
+        InvalidInput: standard input is closed, or not UTF-8.
     """
     if given != "-":
         return given
+    if not sys.stdin:
+        raise InvalidInput(reason="standard input is closed")
     try:
         return sys.stdin.buffer.read().decode().removesuffix("\n")
     except UnicodeDecodeError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from rich.table import Table
 
 from sojourn.outcome import Fault
 from sojourn_worker.cli.report import Failed
+from sojourn_worker.cli.stdout import output, unguarded
 
 PLAIN_WIDTH = 10_000
 
@@ -43,7 +43,8 @@ def run(work: Coroutine[Any, Any, Answer | None], *, as_json: bool) -> None:
     """
     # Without a handler Python would print warnings between the lines of ours.
     logging.getLogger().addHandler(logging.NullHandler())
-    answer = asyncio.run(work)
+    with unguarded():
+        answer = asyncio.run(work)
     if answer is None:
         return
     if as_json:
@@ -56,13 +57,13 @@ def run(work: Coroutine[Any, Any, Answer | None], *, as_json: bool) -> None:
 
 def print_json(data: dict[str, Any]) -> None:
     """Print one line of JSON."""
-    typer.echo(json.dumps(data, ensure_ascii=False))
+    typer.echo(json.dumps(data, ensure_ascii=False), file=output())
 
 
 def print_human(what: RenderableType) -> None:
     """Print a text as it stands, or anything else by rich; both are plain in a pipe."""
     if isinstance(what, str):
-        typer.echo(harmless(what) if sys.stdout.isatty() else what)
+        typer.echo(harmless(what) if output().isatty() else what, file=output())
     else:
         console().print(what)
 

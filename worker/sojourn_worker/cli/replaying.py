@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,18 @@ _ACTIVITY = re.compile(r"scheduled event '([^']+)'")
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 
 
-async def replay(files: Sequence[Path]) -> Answer:
+async def replay(paths: Sequence[Path]) -> Answer:
     """Replay each history; one that the workflows would not reproduce is a failure.
 
+    Args:
+        paths: files, and folders that stand for the `*.json` in them, by name.
+
     Raises:
-        InvalidInput: a file holds no history.
+        InvalidInput: a file holds no history, or a folder no file.
     """
     replayer = Replayer(workflows=[], plugins=[SojournPlugin()], runtime=runtime())
     seen: list[dict[str, Any]] = []
-    for file in files:
+    for file in [file for path in paths for file in _files(path)]:
         history = _read(file)
         result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
         problem = result.replay_failure and _described(history, result.replay_failure)
@@ -42,6 +45,16 @@ async def replay(files: Sequence[Path]) -> Answer:
         f"{entry['file']}: {'does not replay' if entry['problem'] else 'replays'}" for entry in seen
     ]
     return Answer({"histories": seen}, "\n".join(lines), _fault(seen))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    found = sorted(path.glob("*.json"))
+    if not found:
+        raise InvalidInput(reason=f"{path} holds no *.json file")
+    yield from found
 
 
 def _read(file: Path) -> WorkflowHistory:

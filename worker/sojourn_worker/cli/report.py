@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import typer
+
+from sojourn_worker.cli.stdout import OutputLost, guarded
 
 DONE, REFUSED, WRONG_USAGE = 0, 1, 2
 
@@ -43,9 +46,10 @@ class Report:
     def run(self, command: Callable[[], Any]) -> int:
         """Run a command and return its exit code."""
         try:
-            code = command()
+            with guarded():
+                code = command()
         except SystemExit:
-            # Typer's answer to a pipe that nobody reads any more.
+            # Typer's answer to a pipe that nobody reads any more, be it standard error.
             return REFUSED
         except Exception as error:  # noqa: BLE001 - the last resort of every command
             return self._refused(error)
@@ -57,16 +61,18 @@ class Report:
         if isinstance(error, typer.TyperException):
             self._say("WrongUsage", f"{error.format_message()}{_hint(error)}")
             return error.exit_code
-        self._say(*_described(error))
+        if not (isinstance(error, OutputLost) and error.is_unread):
+            self._say(*_described(error))
         return REFUSED
 
     def _say(self, kind: str, message: str) -> None:
         line = " ".join(message.split())
         if self.as_json:
             line = json.dumps({"error": {"type": kind, "message": line}}, ensure_ascii=False)
-            typer.echo(line, err=True)
         else:
-            typer.echo(f"error: {line}", err=True)
+            line = f"error: {line}"
+        with suppress(OSError):  # the exit code says it too
+            typer.echo(line, err=True)
 
 
 def _described(error: Exception) -> tuple[str, str]:
@@ -77,7 +83,7 @@ def _described(error: Exception) -> tuple[str, str]:
     kind = type(error).__name__
     if isinstance(error, Failed):
         return error.kind, str(error)
-    if isinstance(error, SojournError):
+    if isinstance(error, SojournError | OutputLost):
         return kind, str(error)
     return kind, f"unexpected {kind} at {place_of(error)}: please report it (--debug shows more)"
 

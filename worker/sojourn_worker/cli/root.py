@@ -94,6 +94,7 @@ def worker(
     epilog=options.examples(
         "temporal workflow show -w session/chat-42 --output json > chat-42.json",
         "sojourn replay chat-42.json",
+        "sojourn replay histories",
     )
 )
 def replay(
@@ -102,10 +103,10 @@ def replay(
         typer.Argument(
             metavar="HISTORY.json...",
             exists=True,
-            dir_okay=False,
             readable=True,
             show_default=False,
-            help="Histories as `temporal workflow show --output json` writes them.",
+            help="Histories as `temporal workflow show --output json` writes them, or folders of "
+            "*.json.",
         ),
     ],
     as_json: options.AsJson = False,
