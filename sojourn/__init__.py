@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sojourn.agent import Agent
 from sojourn.app import App
+from sojourn.attachment import Attachment
 from sojourn.outcome import TurnResult, TurnStatus
 from sojourn.parked import ParkedSession
 from sojourn.plugins import Plugin
@@ -14,6 +15,7 @@ from sojourn.tools import ToolContext, tool
 __all__ = [
     "Agent",
     "App",
+    "Attachment",
     "ParkedSession",
     "Plugin",
     "Residency",

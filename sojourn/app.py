@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sojourn.agent import Agent
+from sojourn.attachment_ports import BlobStore
 from sojourn.clock import Clock, SystemClock
 from sojourn.environment import RuntimeEnvironment
 from sojourn.errors import InvalidInput, UnknownAgent
@@ -43,6 +44,8 @@ class App:
         heartbeat_timeout: how long a worker may be silent in an activity before another goes on.
         probe: is told when named points of a turn are passed.
         clock: the process's time.
+        blobs: where attachments have their bytes: a URL (`file:///folder`, `s3://bucket/prefix`,
+            `gs://`, `az://`, `memory://`), an open blob store, or None to keep no attachments.
 
     Raises:
         InvalidInput: there is no agent, or two share a name.
@@ -58,7 +61,9 @@ class App:
     heartbeat_timeout: timedelta = timedelta(seconds=3)
     probe: Probe = field(default_factory=SilentProbe)
     clock: Clock = field(default_factory=SystemClock)
+    blobs: str | BlobStore | None = None
     _kept: dict[str, SessionStore] = field(default_factory=dict[str, SessionStore], init=False)
+    _kept_blobs: dict[str, BlobStore] = field(default_factory=dict[str, BlobStore], init=False)
 
     def __post_init__(self) -> None:
         if not self.agents:
@@ -96,12 +101,18 @@ class App:
         }
 
     @asynccontextmanager
-    async def host(self, store: str | SessionStore | None = None) -> AsyncIterator[SessionHost]:
-        """Open the store (or `store` instead) and yield what runs turns on it."""
+    async def host(
+        self, store: str | SessionStore | None = None, blobs: str | BlobStore | None = None
+    ) -> AsyncIterator[SessionHost]:
+        """Open the stores (or `store` and `blobs` instead) and yield what runs turns on them."""
+        from sojourn.adapters.blobs.open import opened_blobs  # noqa: PLC0415 - I/O stays lazy
         from sojourn.adapters.models.open import open_model  # noqa: PLC0415 - I/O stays lazy
         from sojourn.adapters.open import opened_store  # noqa: PLC0415 - I/O stays lazy
 
-        async with opened_store(store or self._own_store()) as opened:
+        async with (
+            opened_store(store or self._own_store()) as opened,
+            opened_blobs(blobs or self._own_blobs()) as opened_blob_store,
+        ):
             providers: dict[str, OpenedModel] = {}
 
             def provider(agent: Agent, spec: ModelSpec) -> ModelProvider:
@@ -111,7 +122,7 @@ class App:
                     providers[spec.id] = open_model(spec)
                 return providers[spec.id]
 
-            host = SessionHost(self, opened, provider)
+            host = SessionHost(self, opened, provider, opened_blob_store)
             try:
                 yield host
             finally:
@@ -148,6 +159,16 @@ class App:
 
             self._kept[MEMORY] = MemoryStore(self.clock)
         return self._kept[MEMORY]
+
+    def _own_blobs(self) -> str | BlobStore | None:
+        """Return the app's blob store; one in memory is made once, as `_own_store`."""
+        if self.blobs != MEMORY:
+            return self.blobs
+        if MEMORY not in self._kept_blobs:
+            from sojourn.adapters.blobs.memory import MemoryBlobs  # noqa: PLC0415 - as above
+
+            self._kept_blobs[MEMORY] = MemoryBlobs(self.clock)
+        return self._kept_blobs[MEMORY]
 
     def _sources(self, agent: Agent) -> Sequence[ToolSource]:
         own = FunctionSource(f"agent:{agent.name}", agent.tools)

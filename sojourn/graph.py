@@ -49,10 +49,19 @@ class SessionGraph:
     """The resident nodes of one session, and its leaf.
 
     Appending costs what is appended: the active path is kept, not walked anew.
+
+    Attributes:
+        session_id: whose, for whoever reads of damage; empty if it is nobody's.
     """
 
-    def __init__(self, nodes: Iterable[Node] = (), leaf: str | None = None) -> None:
-        self._nodes: dict[str, Node] = {node.node_id: node for node in nodes}
+    def __init__(
+        self, nodes: Iterable[Node] = (), leaf: str | None = None, session_id: str = ""
+    ) -> None:
+        self.session_id = session_id
+        self._nodes: dict[str, Node] = {}
+        for node in nodes:
+            if self._nodes.setdefault(node.node_id, node) is not node:
+                raise self.corrupt(node.node_id, "its id is stored twice")
         self._leaf = leaf
         self._path: list[Node] | None = None
 
@@ -102,9 +111,7 @@ class SessionGraph:
         path = self.active_path()
         for node in nodes:
             if node.parent_id != self._leaf:
-                raise GraphCorrupt(
-                    session_id="", node_id=node.node_id, reason="it does not continue the leaf"
-                )
+                raise self.corrupt(node.node_id, "it does not continue the leaf")
             self._nodes[node.node_id] = node
             path.append(node)
             self._leaf = node.node_id
@@ -116,7 +123,11 @@ class SessionGraph:
 
     def trimmed(self) -> SessionGraph:
         """Return a graph of the active path alone."""
-        return SessionGraph(self.active_path(), self._leaf)
+        return SessionGraph(self.active_path(), self._leaf, self.session_id)
+
+    def corrupt(self, node_id: str, reason: str) -> GraphCorrupt:
+        """Return the error that names this session and one of its nodes."""
+        return GraphCorrupt(session_id=self.session_id, node_id=node_id, reason=reason)
 
     def _walk(self, leaf: str | None) -> list[Node]:
         path: list[Node] = []
@@ -124,7 +135,7 @@ class SessionGraph:
         node = self._nodes.get(leaf) if leaf is not None else None
         while node is not None:
             if node.node_id in seen:
-                raise GraphCorrupt(session_id="", node_id=node.node_id, reason="a cycle of parents")
+                raise self.corrupt(node.node_id, "its parents form a cycle")
             seen.add(node.node_id)
             path.append(node)
             node = self._nodes.get(node.parent_id) if node.parent_id is not None else None

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from sojourn import ids
 from sojourn.agent import Agent
+from sojourn.attachment_ports import BlobStore
+from sojourn.attachments import SessionAttachments
 from sojourn.errors import HeadConflict, UnknownSession
 from sojourn.models import ModelSpec
 from sojourn.ports import ModelProvider, SessionStore
+from sojourn.requests import TurnRef
 from sojourn.residents import Resident, Residents
 from sojourn.runtime import SessionRuntime
 from sojourn.state import load_state
@@ -26,12 +29,20 @@ class SessionHost:
     Attributes:
         app: agents, tools, plugins.
         store: the opened store.
+        blobs: the opened blob store, or None if the app keeps no attachments.
         residents: the sessions that are live in this process.
     """
 
-    def __init__(self, app: App, store: SessionStore, provider_of: ProviderOf) -> None:
+    def __init__(
+        self,
+        app: App,
+        store: SessionStore,
+        provider_of: ProviderOf,
+        blobs: BlobStore | None = None,
+    ) -> None:
         self.app = app
         self.store = store
+        self.blobs = blobs
         self.residents = Residents(app.clock)
         self._environments = app.environments()
         self._provider_of = provider_of
@@ -56,6 +67,12 @@ class SessionHost:
             return SessionRuntime.from_environment(environment, chosen.policy(), state, self.store)
 
         return await self.residents.get(session_id, head_revision, build)
+
+    def attachments(self, turn: TurnRef) -> SessionAttachments:
+        """Return what keeps attachments for an open turn."""
+        return SessionAttachments(
+            self.store, self.blobs, turn.session_id, turn.turn_id, turn.fencing_token
+        )
 
     def provider(self, runtime: SessionRuntime) -> ModelProvider:
         """Return what answers for a live session's model."""

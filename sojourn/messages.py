@@ -1,18 +1,22 @@
 """Messages as they stand in nodes: role and parts, after OpenTelemetry's GenAI conventions.
 
 Source: the JSON schemas of `gen_ai.input.messages` and `gen_ai.output.messages` in the
-OpenTelemetry semantic conventions for generative AI. Ours add `status` to a tool's response and
-`origin` to what a model wrote.
+OpenTelemetry semantic conventions for generative AI. Ours add `status` to a tool's response,
+`origin` to what a model wrote, and `size_bytes` to a file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from sojourn.attachment import Attachment
+
 SCHEMA_VERSION = 1
+_MODALITIES = ("image", "audio", "video")
 
 
 class Role(StrEnum):
@@ -99,6 +103,7 @@ class FilePart(_Part):
     modality: str
     file_id: str
     mime_type: str | None = None
+    size_bytes: int | None = None
 
 
 Part = Annotated[
@@ -155,7 +160,24 @@ def assistant(text: str, *calls: ToolCallPart) -> Message:
     return Message(role=Role.ASSISTANT, parts=parts + calls)
 
 
-def tool_response(call_id: str, name: str, response: Any, status: CallStatus) -> Message:
-    """Return the message that answers one tool call."""
+def file_part(attachment: Attachment) -> FilePart:
+    """Return what stands in a message for an attachment: a reference, never its bytes."""
+    main, _, _ = attachment.media_type.partition("/")
+    return FilePart(
+        modality=main if main in _MODALITIES else "document",
+        file_id=attachment.attachment_id,
+        mime_type=attachment.media_type,
+        size_bytes=attachment.size_bytes,
+    )
+
+
+def tool_response(
+    call_id: str,
+    name: str,
+    response: Any,
+    status: CallStatus,
+    attachments: Iterable[Attachment] = (),
+) -> Message:
+    """Return the message that answers one tool call, with references to what it has kept."""
     part = ToolResponsePart(id=call_id, name=name, response=response, status=status)
-    return Message(role=Role.TOOL, parts=(part,))
+    return Message(role=Role.TOOL, parts=(part, *map(file_part, attachments)))

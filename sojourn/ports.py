@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from sojourn.attachment_ports import AttachmentManifest
 from sojourn.commit import Commit, CommitReceipt
 from sojourn.graph import Node
 from sojourn.journal import Effect, EffectRef, Outcome
 from sojourn.lease import Claim, Lease
 from sojourn.models import ModelAnswer, ModelRequest, TextDelta
-from sojourn.reads import Head, OpenTurn, Problem, ReadScope, SessionRead, TurnOpening
+from sojourn.reads import (
+    CheckedPage,
+    Head,
+    OpenTurn,
+    Problem,
+    ReadScope,
+    SessionRead,
+    TurnOpening,
+)
+from sojourn.upkeep_ports import StoreUpkeep
 from sojourn.usage import UsageEntry
 
 
-class SessionStore(Protocol):
+class SessionStore(AttachmentManifest, StoreUpkeep, Protocol):
     """Sessions, kept for good. Every method is atomic; every write is fenced.
 
     Any method may raise `Contended` (try the same again), `StoreUnavailable`, `SessionDeleted`,
@@ -87,8 +97,9 @@ class SessionStore(Protocol):
         """Apply `commit` whole, or raise and leave every table as it was.
 
         In this order: receipt (same content: its first result; other: `OperationConflict`),
-        fence, head, integrity, size; then nodes, leaf, snapshots, usage, attachments, receipt,
-        the turn's journal settled (removed), release.
+        fence, head, integrity, size; then nodes, leaf, snapshots, usage, attachments (the named
+        ones and the turn's pending ones become permanent, none is made), receipt, the turn's
+        journal settled (removed), release.
 
         Raises:
             OperationConflict: the operation was committed with other content.
@@ -130,10 +141,20 @@ class SessionStore(Protocol):
         """Return a node of the session or of its ancestry; None if unknown or tombstoned."""
         ...
 
+    async def newest_message(self, session_id: str) -> str | None:
+        """Return the newest live message node of the session: where to stand if its leaf is lost.
+
+        Of its own nodes, or else on the way to where it was forked; None if there is none. It
+        costs the same however long the session is.
+        """
+        ...
+
     async def orphaned_node_ids(self, session_id: str) -> Sequence[str]:
         """Return the session's own live nodes that no live session holds.
 
-        A session holds the path of its leaf, and the path of the node that it was forked at.
+        A session holds the path of its leaf, and the path of the node that it was forked at. If
+        the way back from one of these is cut, by a node that is missing or tombstoned, nobody can
+        tell what it held: then nothing that it may have held is an orphan.
         """
         ...
 
@@ -143,12 +164,8 @@ class SessionStore(Protocol):
         Unknown ids are passed over.
 
         Raises:
-            NodeReachable: a live session holds one of them; nothing was marked.
+            NodeReachable: a live session holds one of them, or may do so; nothing was marked.
         """
-        ...
-
-    async def vacuum(self) -> int:
-        """Remove tombstoned nodes for good; return how many."""
         ...
 
     async def fork(self, session_id: str, node_id: str, new_session_id: str) -> Head:
@@ -164,6 +181,8 @@ class SessionStore(Protocol):
 
     async def delete(self, session_id: str) -> None:
         """Delete a session; its id is refused for ever. Nodes that forks hold stay.
+
+        What nobody holds any more cannot be read from then on, and goes with `vacuum`.
 
         Deleting it again is harmless.
 
@@ -181,11 +200,24 @@ class SessionStore(Protocol):
         ...
 
     async def stats(self) -> dict[str, int]:
-        """Return counts (`sessions`, `nodes`, `effects`, `receipts`) and `size_bytes`."""
+        """Return counts and `size_bytes`.
+
+        Counted are `sessions`, `nodes`, `tombstoned`, `effects`, `receipts`, `snapshots`,
+        `attachments` and `intents` (the pending ones among them).
+        """
         ...
 
     async def close(self) -> None:
         """Let go of files and threads; closing twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class PagedCheck(Protocol):
+    """A store that can tell how far its check has come; for people who watch."""
+
+    def check_pages(self) -> AsyncIterator[CheckedPage]:
+        """Do what `SessionStore.check` does, piece by piece, sound ones included."""
         ...
 
 

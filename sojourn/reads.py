@@ -101,8 +101,29 @@ class OpenTurn:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong in a store, named by its row."""
+    """Something wrong in a store, named by its row.
+
+    Attributes:
+        session_id: whose; empty if it is the whole store's.
+        node_id: at which node, or None if it is at none; `problem` names the row then.
+        problem: what is wrong; never what a message says.
+        remedy: what to do about it; two problems are the same without regard to it.
+    """
 
     session_id: str
     node_id: str | None
     problem: str
+    remedy: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPage:
+    """What a check of a store came to in one bounded piece of it.
+
+    Attributes:
+        problems: what is wrong there.
+        looked: how many sessions and nodes it holds, as `SessionStore.stats` counts them.
+    """
+
+    problems: tuple[Problem, ...]
+    looked: int = 0

@@ -11,7 +11,7 @@ from sojourn.commit import Commit, CommitReceipt
 from sojourn.environment import RuntimeEnvironment
 from sojourn.errors import ClaimedAlready, MissingModel, MissingPluginHost, StoreRequired
 from sojourn.graph import Node, NodeKind, SessionGraph
-from sojourn.heal import Healed, heal, healed_messages
+from sojourn.heal import Healed, heal, healed_messages, recorded, with_record
 from sojourn.lease import Claim, Lease, LeaseOwner
 from sojourn.messages import Message
 from sojourn.models import ModelSpec
@@ -71,8 +71,9 @@ class SessionRuntime:
         )
         self.restored = self._restore_catalog(state.tool_state)
         self.snapshots = SnapshotKeeper(state, self.catalog, plugins)
-        self._messages, answered = healed_messages(self.graph.current_frame())
-        self.healed: tuple[Healed, ...] = (*mended, *answered)
+        self._messages, answered = healed_messages(self.graph.current_frame(), self.session_id)
+        self.healed: tuple[Healed, ...] = (*state.healed, *mended, *answered)
+        self._record = recorded(state.record, self.healed)
         state.discard_snapshots()
 
     @classmethod
@@ -210,11 +211,13 @@ class SessionRuntime:
     async def commit(self, commit: Commit) -> CommitReceipt:
         """Commit on this runtime's head, with its changed snapshots, and adopt the result.
 
+        What was healed is recorded with the session's configuration.
+
         Raises:
             StoreError: as `SessionStore.commit`; the runtime is then as it was.
         """
         store = self._require_store("commit()")
-        receipt = await store.commit(commit)
+        receipt = await store.commit(with_record(commit, self._record))
         self._adopt(commit, receipt)
         return receipt
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from sojourn.errors import GraphCorrupt
 from sojourn.graph import SessionGraph
+from sojourn.heal import NOTHING_LEFT, RECORD, Healed, dangling_leaf
 from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore
-from sojourn.reads import Head, ReadScope, SessionRead, StateRef
+from sojourn.reads import ReadScope, SessionRead, StateRef
 from sojourn.residency import Residency
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A read of a session, the leaf that it stands on, and what was put right for that."""
+
+    read: SessionRead
+    leaf: str | None
+    healed: tuple[Healed, ...] = ()
 
 
 @dataclass(slots=True)
@@ -22,6 +35,8 @@ class SessionState:
         plugin_state: the plugins' stored snapshot; likewise.
         tool_ref: where the stored catalogue snapshot stands.
         plugin_ref: where the stored plugin snapshot stands.
+        healed: what was put right in the reading of it.
+        record: what was healed before and a commit made invisible; see `heal.recorded`.
     """
 
     session_id: str
@@ -33,16 +48,18 @@ class SessionState:
     plugin_state: bytes | None = None
     tool_ref: StateRef | None = None
     plugin_ref: StateRef | None = None
+    healed: tuple[Healed, ...] = ()
+    record: tuple[dict[str, str], ...] = ()
 
     @classmethod
-    def of(cls, read: SessionRead) -> SessionState:
-        """Make the state of a read.
+    def of(cls, reading: Reading) -> SessionState:
+        """Make the state of a reading.
 
         Raises:
-            GraphCorrupt: a snapshot that the head names is missing; without it the session would
-                silently start over with other tools and plugins.
+            GraphCorrupt: an id is stored twice; or a snapshot that the head names is missing;
+                without it the session would silently start over with other tools and plugins.
         """
-        head = read.head
+        read, head = reading.read, reading.read.head
         for ref, body in (
             (head.tool_state, read.tool_state),
             (head.plugin_state, read.plugin_state),
@@ -53,13 +70,15 @@ class SessionState:
         return cls(
             session_id=head.session_id,
             policy=SessionPolicy.from_config(head.config),
-            graph=SessionGraph(read.nodes, head.leaf),
+            graph=SessionGraph(read.nodes, reading.leaf, head.session_id),
             head_revision=head.head_revision,
             turn_count=head.turn_count,
             tool_state=read.tool_state,
             plugin_state=read.plugin_state,
             tool_ref=head.tool_state,
             plugin_ref=head.plugin_state,
+            healed=reading.healed,
+            record=tuple(head.config.get(RECORD, ())),
         )
 
     def discard_snapshots(self) -> None:
@@ -71,21 +90,40 @@ class SessionState:
 async def load_state(store: SessionStore, session_id: str, residency: Residency) -> SessionState:
     """Load a session as its residency needs it; nothing stored gives a fresh state.
 
-    A leaf that its path does not contain is damage. Healing needs the whole graph then, so it is
-    read, under every residency.
-
     Raises:
         UnsupportedReadScope: the store cannot serve the residency.
+        GraphCorrupt: as `read_session` and `SessionState.of`.
     """
-    read = await store.load(session_id, residency.scope)
-    if read is None:
+    reading = await read_session(store, session_id, residency.scope)
+    if reading is None:
         return SessionState(session_id=session_id)
-    if _is_dangling(read.head, read):
-        read = await store.load(session_id, ReadScope.FULL_GRAPH) or read
-    return SessionState.of(read)
+    for each in reading.healed:
+        log.warning("session %s: %s at %s: %s", session_id, each.kind, each.node_id, each.detail)
+    return SessionState.of(reading)
 
 
-def _is_dangling(head: Head, read: SessionRead) -> bool:
-    if head.leaf is None:
-        return False
-    return all(node.node_id != head.leaf for node in reversed(read.nodes))
+async def read_session(store: SessionStore, session_id: str, scope: ReadScope) -> Reading | None:
+    """Read a session from a leaf that is there; None if nothing is stored.
+
+    For a leaf that is not, the session's newest message stands in. No scope costs more for it:
+    nothing falls back to a full load, and what is left never reads as an empty session.
+
+    Raises:
+        UnsupportedReadScope: the store cannot serve the scope.
+        GraphCorrupt: the path has a cycle or a gap, or no message can stand in.
+    """
+    read = await store.load(session_id, scope)
+    if read is None or read.head.leaf is None or _reaches(read, read.head.leaf):
+        return Reading(read, read.head.leaf) if read else None
+    lost = read.head.leaf
+    leaf = await store.newest_message(session_id)
+    if leaf is None:
+        raise GraphCorrupt(session_id=session_id, node_id=lost, reason=NOTHING_LEFT)
+    again = await store.load(session_id, scope, leaf)
+    if again is None or again.head.head_revision != read.head.head_revision:
+        return await read_session(store, session_id, scope)
+    return Reading(again, leaf, (dangling_leaf(lost, leaf),))
+
+
+def _reaches(read: SessionRead, leaf: str) -> bool:
+    return any(node.node_id == leaf for node in reversed(read.nodes))

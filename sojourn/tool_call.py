@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
+from sojourn.attachment import Attachment
+from sojourn.attachments import SessionAttachments
 from sojourn.errors import InvalidInput, SojournError, ToolFailure, ToolRaised, ToolTimedOut
 from sojourn.messages import CallStatus
 
@@ -24,6 +27,7 @@ class ToolContext:
         call_id: the call, as the model named it.
         attempt: counted from 1.
         idempotency_key: the same for every attempt; `session/turn/step/call` in a turn.
+        attachments: keeps bytes beside the conversation; return what `put` gives.
     """
 
     session_id: str
@@ -31,6 +35,9 @@ class ToolContext:
     call_id: str
     attempt: int = 1
     idempotency_key: str = ""
+    attachments: SessionAttachments = field(
+        default_factory=SessionAttachments, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if not self.idempotency_key:
@@ -94,12 +101,14 @@ class ToolResult:
         status: how it ended.
         error: what went wrong, in words for the model: it may hold content.
         failure: the error itself, whose message holds none.
+        attachments: those that the result has, each once.
     """
 
     value: Any
     status: CallStatus = CallStatus.DONE
     error: str | None = None
     failure: SojournError | None = None
+    attachments: tuple[Attachment, ...] = ()
 
     @classmethod
     def failed(cls, failure: SojournError) -> ToolResult:
@@ -119,3 +128,18 @@ class ToolResult:
     def response(self) -> Any:
         """The body of the `tool_call_response`: the value, or an object with the error."""
         return self.value if self.error is None else {"error": self.error}
+
+
+def attachments_in(value: object) -> Iterator[Attachment]:
+    """Yield the attachments that a tool's result has, alone or in lists, tuples and dicts."""
+    match value:
+        case Attachment():
+            yield value
+        case Mapping():
+            for item in cast("Mapping[Any, object]", value).values():
+                yield from attachments_in(item)
+        case list() | tuple():
+            for item in cast("list[object]", value):
+                yield from attachments_in(item)
+        case _:
+            return

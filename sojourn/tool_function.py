@@ -27,7 +27,7 @@ from sojourn.errors import (
 )
 from sojourn.models import ToolSpec
 from sojourn.raised import place_of, text_of
-from sojourn.tool_call import MAX_DETAIL_CHARS, ToolContext, ToolOptions, ToolResult
+from sojourn.tool_call import MAX_DETAIL_CHARS, ToolContext, ToolOptions, ToolResult, attachments_in
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -112,7 +112,9 @@ class Tool(Generic[P, R_co]):
             ToolRetry: the function says that nothing was done.
         """
         try:
-            return ToolResult(await self.run(arguments, context))
+            value = await self._timed(arguments, context)
+            kept = self._kept(value)  # before its parts: what goes round in circles ends here
+            return ToolResult(kept, attachments=tuple(dict.fromkeys(attachments_in(value))))
         except ToolFailure as failure:
             return ToolResult.failed(failure)
 

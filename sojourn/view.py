@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +11,12 @@ from pydantic import BaseModel, ConfigDict
 from sojourn import ids
 from sojourn.catalog import ToolState
 from sojourn.errors import UnknownSession
-from sojourn.graph import NodeKind
+from sojourn.graph import Node, NodeKind
+from sojourn.heal import RECORD, decoded, healed_messages
 from sojourn.lease import Lease
 from sojourn.ports import SessionStore
-from sojourn.reads import ReadScope, SessionRead
+from sojourn.reads import ReadScope
+from sojourn.state import Reading, read_session
 from sojourn.usage import Usage
 
 
@@ -50,8 +53,16 @@ class ToolsView(_View):
     orphaned: tuple[str, ...] = ()
 
 
+class HealedView(_View):
+    """One thing that was wrong, or is, and how a reader puts it right; see `sojourn.heal`."""
+
+    kind: str
+    node_id: str
+    detail: str
+
+
 class SessionView(_View):
-    """A session as its store has it."""
+    """A session as its store has it; `leaf` is where it stands, also if the stored one is lost."""
 
     session_id: str
     agent: str
@@ -62,6 +73,7 @@ class SessionView(_View):
     lease: LeaseView | None
     tools: ToolsView
     usage: Usage
+    healed: tuple[HealedView, ...] = ()
 
 
 async def view_session(store: SessionStore, session_id: str) -> SessionView:
@@ -69,37 +81,50 @@ async def view_session(store: SessionStore, session_id: str) -> SessionView:
 
     Raises:
         UnknownSession: the store has no such session.
+        GraphCorrupt: its path cannot be read.
     """
-    read = await store.load(ids.checked("session", session_id), ReadScope.ACTIVE_PATH)
-    if read is None:
+    reading = await read_session(store, ids.checked("session", session_id), ReadScope.ACTIVE_PATH)
+    if reading is None:
         raise UnknownSession(session_id=session_id)
-    head = read.head
+    head = reading.read.head
     return SessionView(
         session_id=session_id,
         agent=str(head.config.get("agent", "")),
         head_revision=head.head_revision,
-        leaf=head.leaf,
+        leaf=reading.leaf,
         turns=head.turn_count,
-        messages=_messages(read),
+        messages=tuple(_messages(reading)),
         lease=_lease(await store.lease(session_id)),
-        tools=_tools(read.tool_state),
+        tools=_tools(reading.read.tool_state),
         usage=head.usage,
+        healed=tuple(_healed(reading)),
     )
 
 
-def _messages(read: SessionRead) -> tuple[MessageView, ...]:
-    return tuple(
-        MessageView(
-            node_id=node.node_id,
-            turn_id=node.turn_id,
-            role=node.message.role,
-            parts=tuple(p.model_dump(mode="json", exclude_none=True) for p in node.message.parts),
-            text=node.message.text,
-            created_at=node.created_at,
-        )
-        for node in read.nodes
-        if node.kind == NodeKind.MESSAGE
+def _messages(reading: Reading) -> Iterator[MessageView]:
+    for node in reading.read.nodes:
+        if node.kind == NodeKind.MESSAGE:
+            yield _message(node, reading.read.head.session_id)
+
+
+def _message(node: Node, session_id: str) -> MessageView:
+    message = decoded(node, session_id)
+    return MessageView(
+        node_id=node.node_id,
+        turn_id=node.turn_id,
+        role=message.role,
+        parts=tuple(part.model_dump(mode="json", exclude_none=True) for part in message.parts),
+        text=message.text,
+        created_at=node.created_at,
     )
+
+
+def _healed(reading: Reading) -> Iterator[HealedView]:
+    """Yield what was healed before, and then what every reading of the session heals again."""
+    yield from map(HealedView.model_validate, reading.read.head.config.get(RECORD, ()))
+    _, answered = healed_messages(reading.read.nodes)
+    for each in (*reading.healed, *answered):
+        yield HealedView(kind=each.kind, node_id=each.node_id, detail=each.detail)
 
 
 def _lease(lease: Lease | None) -> LeaseView | None:

@@ -12,8 +12,11 @@ from typing_extensions import override
 
 from sojourn import ids
 from sojourn import lease as leases
-from sojourn.adapters import rules
-from sojourn.adapters.memory_rows import Rows, Stored, copied
+from sojourn.adapters import memory_checks, rules
+from sojourn.adapters.memory_attachments import MemoryAttachments
+from sojourn.adapters.memory_rows import Rows, Stored
+from sojourn.adapters.memory_session import copied, read
+from sojourn.adapters.memory_upkeep import MemoryUpkeep
 from sojourn.clock import Clock, SystemClock
 from sojourn.commit import (
     Commit,
@@ -32,7 +35,7 @@ from sojourn.reads import Head, OpenTurn, Problem, ReadScope, SessionRead, TurnO
 from sojourn.usage import UsageEntry
 
 
-class MemoryStore(SessionStore):
+class MemoryStore(MemoryAttachments, MemoryUpkeep, SessionStore):
     """Sessions in dictionaries; `ports.SessionStore` says what each method keeps."""
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -74,14 +77,14 @@ class MemoryStore(SessionStore):
             return OpenTurn(receipt, None, found.head())
         rules.check_history(opening, found.lease if found else None)
         lease = leases.claim(found.lease if found else None, wish, now)
-        journal = found.journals.get(opening.turn_id, {}) if found else {}
-        if INPUT_KEY in journal:
-            rules.check_input(opening, journal[INPUT_KEY].facts.get("digest"))
+        journal = found.journals.get(opening.turn_id) if found else None
+        if journal is not None:
+            rules.check_input(opening, journal.effects[INPUT_KEY].facts.get("digest"))
         session = found or self._rows.create(wish.session_id, opening.config, now)
         session.lease = lease
-        if INPUT_KEY not in journal:
+        if journal is None:
             ref = EffectRef(wish.session_id, opening.turn_id, INPUT_KEY, lease.fencing_token)
-            session.save_effect(ref, rules.input_outcome(opening))
+            session.save_effect(ref, rules.input_outcome(opening), now)
         return OpenTurn(None, lease, session.head(), session.effects(opening.turn_id, 0))
 
     @override
@@ -92,12 +95,12 @@ class MemoryStore(SessionStore):
     async def record_effect(self, ref: EffectRef, outcome: Outcome) -> Effect:
         session = self._rows.existing(ref.session_id)
         leases.check_fence(session.lease, ref.session_id, ref.fencing_token)
-        journal = session.journals.get(ref.turn_id, {})
-        rules.check_open(ref, INPUT_KEY in journal)
-        current = journal.get(ref.effect_key)
+        journal = session.journals.get(ref.turn_id)
+        rules.check_open(ref, journal is not None)
+        current = journal.effects.get(ref.effect_key) if journal else None
         if current is not None and rules.stands(current, outcome):
-            return current
-        return session.save_effect(ref, outcome)
+            return read(current)
+        return session.save_effect(ref, outcome, self._clock.now())
 
     @override
     async def effects(self, session_id: str, turn_id: str, after: int = 0) -> Sequence[Effect]:
@@ -128,7 +131,7 @@ class MemoryStore(SessionStore):
             if snapshot.body is not None:
                 self._rows.snapshots.setdefault(snapshot.digest, snapshot.body)
         session.config = session.config if config is None else config
-        return session.advance(commit, content, result or {})
+        return session.advance(commit, content, result or {}, now)
 
     @override
     async def receipt(self, session_id: str, operation_id: str) -> CommitReceipt | None:
@@ -172,7 +175,14 @@ class MemoryStore(SessionStore):
         return self._rows.nodes[node_id].node
 
     @override
+    async def newest_message(self, session_id: str) -> str | None:
+        session = self._rows.readable(session_id)
+        return self._rows.newest_message(session) if session else None
+
+    @override
     async def orphaned_node_ids(self, session_id: str) -> Sequence[str]:
+        if self._rows.readable(session_id) is None:
+            return []
         held = self._rows.held()
         return [
             node_id
@@ -197,10 +207,6 @@ class MemoryStore(SessionStore):
         return len(doomed)
 
     @override
-    async def vacuum(self) -> int:
-        return self._rows.remove_tombstoned()
-
-    @override
     async def fork(self, session_id: str, node_id: str, new_session_id: str) -> Head:
         session = self._rows.existing(session_id)
         ids.checked("session", new_session_id)
@@ -210,6 +216,7 @@ class MemoryStore(SessionStore):
             raise UnknownNode(session_id=session_id, node_id=node_id)
         fork = self._rows.create(new_session_id, session.config, self._clock.now())
         fork.head_revision, fork.leaf, fork.origin = 1, node_id, node_id
+        fork.family, fork.source = session.family, self._rows.nodes[node_id].session_id
         fork.tool_state, fork.plugin_state = session.tool_state, session.plugin_state
         return fork.head()
 
@@ -235,12 +242,12 @@ class MemoryStore(SessionStore):
 
     @override
     async def check(self) -> AsyncIterator[Problem]:
-        for problem in self._rows.problems():
+        for problem in memory_checks.problems(self._rows):
             yield problem
 
     @override
     async def stats(self) -> dict[str, int]:
-        return self._rows.stats()
+        return memory_checks.stats(self._rows)
 
     @override
     async def close(self) -> None:

@@ -6,21 +6,24 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl
 
-from sojourn.clock import Clock, SystemClock
-from sojourn.errors import InvalidStoreUrl
+from sojourn.clock import Clock
+from sojourn.errors import InvalidStoreUrl, MissingExtra
 from sojourn.ports import SessionStore
 
-Opener = Callable[[str, str, Clock], Awaitable[SessionStore]]
+Opener = Callable[[str, str, Clock | None], Awaitable[SessionStore]]
 
 
 async def open_store(url: str, *, clock: Clock | None = None) -> SessionStore:
     """Open the store at `url`; its adapter is imported only now.
 
     `sqlite:///relative.db` and `sqlite:////absolute.db` take `?synchronous=full` (the default)
-    or `normal`; `memory://` is a fresh store that lives as long as the object.
+    or `normal`; `postgresql://user@host/db` (or `postgres://`) takes `?pool=` connections at most,
+    and what libpq does; `memory://` is a fresh store that lives as long as the object.
 
     Raises:
         InvalidStoreUrl: no adapter has that scheme, or it does not take those options.
+        MissingExtra: the adapter's library is not installed.
+        StoreUnavailable: a server cannot be reached.
         StoreUnusable: what stands there cannot be a session store.
         SchemaTooNew: a newer Sojourn wrote it.
     """
@@ -28,7 +31,7 @@ async def open_store(url: str, *, clock: Clock | None = None) -> SessionStore:
     opener = _OPENERS.get(scheme)
     if not separator or opener is None:
         raise InvalidStoreUrl(url=_without_secrets(url))
-    return await opener(url, rest, clock or SystemClock())
+    return await opener(url, rest, clock)
 
 
 @asynccontextmanager
@@ -36,7 +39,7 @@ async def opened_store(store: str | SessionStore) -> AsyncGenerator[SessionStore
     """Yield the store at a URL and close it afterwards; a store that is open already stays so.
 
     Raises:
-        InvalidStoreUrl, StoreUnusable, SchemaTooNew: as `open_store`.
+        StoreError, InvalidStoreUrl, MissingExtra: as `open_store`.
     """
     if not isinstance(store, str):
         yield store
@@ -48,7 +51,7 @@ async def opened_store(store: str | SessionStore) -> AsyncGenerator[SessionStore
         await opened.close()
 
 
-async def _open_memory(url: str, rest: str, clock: Clock) -> SessionStore:
+async def _open_memory(url: str, rest: str, clock: Clock | None) -> SessionStore:
     from sojourn.adapters.memory import MemoryStore  # noqa: PLC0415 - adapters load lazily
 
     if rest:
@@ -56,7 +59,7 @@ async def _open_memory(url: str, rest: str, clock: Clock) -> SessionStore:
     return MemoryStore(clock)
 
 
-async def _open_sqlite(url: str, rest: str, clock: Clock) -> SessionStore:
+async def _open_sqlite(url: str, rest: str, clock: Clock | None) -> SessionStore:
     from sojourn.adapters.sqlite import SqliteStore, Synchronous  # noqa: PLC0415 - as above
 
     place, _, query = rest.partition("?")
@@ -68,9 +71,22 @@ async def _open_sqlite(url: str, rest: str, clock: Clock) -> SessionStore:
     return await SqliteStore.open(path, clock=clock, synchronous=Synchronous(synchronous))
 
 
+async def _open_postgres(url: str, _: str, clock: Clock | None) -> SessionStore:
+    try:
+        from sojourn.adapters.postgres import PostgresStore  # noqa: PLC0415 - as above
+    except ImportError as error:  # psycopg itself says so if it has no libpq
+        raise MissingExtra(model="postgresql", package="sojourn[postgres]") from error
+    return await PostgresStore.open(url, clock=clock)
+
+
 def _without_secrets(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
-_OPENERS: dict[str, Opener] = {"memory": _open_memory, "sqlite": _open_sqlite}
+_OPENERS: dict[str, Opener] = {
+    "memory": _open_memory,
+    "sqlite": _open_sqlite,
+    "postgresql": _open_postgres,
+    "postgres": _open_postgres,
+}

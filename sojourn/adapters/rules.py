@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-
 from sojourn import ids
+from sojourn.attachment import AttachmentIntent
 from sojourn.commit import Commit, CommitReceipt, Snapshot
 from sojourn.errors import (
     Diverged,
@@ -15,7 +14,6 @@ from sojourn.errors import (
 )
 from sojourn.journal import Effect, EffectKind, EffectRef, EffectStatus, Outcome
 from sojourn.lease import Lease
-from sojourn.messages import Message
 from sojourn.reads import TurnOpening
 
 
@@ -90,6 +88,12 @@ def check_open(ref: EffectRef, has_input: bool) -> None:
         raise EffectSettled(turn_id=ref.turn_id, effect_key=ref.effect_key)
 
 
+def effect_of(intent: AttachmentIntent) -> EffectRef:
+    """Return what the journal would call the writing of an attachment: for `check_open` to name."""
+    key = f"attachment/{intent.attachment.attachment_id}"
+    return EffectRef(intent.session_id, intent.turn_id, key, intent.fencing_token)
+
+
 def replayed(commit: Commit, content: str, stored: str, first: CommitReceipt) -> CommitReceipt:
     """Return the first receipt of an operation that is committed again.
 
@@ -116,12 +120,3 @@ def check_snapshot(commit: Commit, snapshot: Snapshot, is_stored: bool) -> None:
             node_id="",
             reason=f"the body of state {snapshot.digest} is not that of its digest, or missing",
         )
-
-
-def is_message(body: bytes) -> bool:
-    """Tell whether a body decodes as a message."""
-    try:
-        Message.decode(body)
-    except ValidationError:
-        return False
-    return True

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sojourn import ids
+from sojourn.attachments import AttachmentReader
 from sojourn.embedded.control import TurnControl
 from sojourn.embedded.driver import TurnDriver
 from sojourn.embedded.retrying import stored
@@ -117,6 +118,11 @@ class EmbeddedSession:
     def waiting_approvals(self) -> list[str]:
         """Return the ids of the calls that wait for `approve` or `deny`."""
         return [call for turn in self._turns.values() for call in turn.control.waiting()]
+
+    @property
+    def attachments(self) -> AttachmentReader:
+        """The session's attachments, to be read by the ids that its messages name."""
+        return AttachmentReader(self._host.store, self._host.blobs, self.session_id)
 
     async def show(self) -> SessionView:
         """Read the session from its store.

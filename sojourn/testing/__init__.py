@@ -1,22 +1,33 @@
-"""What applications test with: a scripted model, probes that kill or stop a process, and replay.
+"""What applications and stores are tested with.
 
-`replay` and `recorded` come from the worker package, which alone knows Temporal, when asked for.
+`ScriptedModel` is a model without a network, `KillAt` and `PauseAt` kill or stop a process at a
+named point of a turn. When asked for, `store_conformance` comes from here too, which needs pytest
+and hypothesis, and `replay` and `recorded` from the worker package, which alone knows Temporal.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sojourn.testing.probe import KillAt, PauseAt
 from sojourn.testing.scripted import ScriptedModel
 
+if TYPE_CHECKING:
+    from sojourn.testing.conformance import StoreOpener as StoreOpener
+    from sojourn.testing.conformance import store_conformance as store_conformance
+
 __all__ = ["KillAt", "PauseAt", "ScriptedModel"]
 
-_OF_THE_WORKER = ("recorded", "replay")
+_ELSEWHERE = {
+    "StoreOpener": "sojourn.testing.conformance",
+    "store_conformance": "sojourn.testing.conformance",
+    "recorded": "sojourn_worker.testing",
+    "replay": "sojourn_worker.testing",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _OF_THE_WORKER:
-        return getattr(importlib.import_module("sojourn_worker.testing"), name)
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     raise AttributeError(name)

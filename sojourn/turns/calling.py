@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sojourn import ids
+from sojourn.attachment import Attachment
 from sojourn.backoff import growing
 from sojourn.draft import unknown_response
 from sojourn.errors import EffectSettled, ToolRetry, ToolTimedOut, ToolUnavailable, UnknownCall
@@ -49,6 +51,7 @@ class _Call:
             idempotency_key="/".join(
                 (turn.session_id, turn.turn_id, str(self.request.step), self.request.call_id)
             ),
+            attachments=self.host.attachments(turn),
         )
 
 
@@ -174,7 +177,7 @@ async def _record(call: _Call, result: ToolResult) -> ToolEnded:
     if isinstance(result.failure, ToolTimedOut) and not call.tool.options.idempotent:
         return await _record_lost(call, may_have_run=True)
     status = EffectStatus.DONE if result.status is CallStatus.DONE else EffectStatus.FAILED
-    return await _write(call, status, result.response, result.status)
+    return await _write(call, status, result.response, result.status, result.attachments)
 
 
 async def _record_denied(call: _Call) -> ToolEnded:
@@ -190,9 +193,13 @@ async def _record_lost(call: _Call, *, may_have_run: bool) -> ToolEnded:
 
 
 async def _write(
-    call: _Call, status: EffectStatus, value: object, call_status: CallStatus
+    call: _Call,
+    status: EffectStatus,
+    value: object,
+    call_status: CallStatus,
+    attachments: Sequence[Attachment] = (),
 ) -> ToolEnded:
-    response = tool_response(call.written.id, call.written.name, value, call_status)
+    response = tool_response(call.written.id, call.written.name, value, call_status, attachments)
     outcome = Outcome(EffectKind.TOOL, status, response.encode(), _facts(call_status))
     return _ended(await call.host.store.record_effect(call.ref, outcome))
 

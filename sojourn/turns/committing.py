@@ -9,7 +9,7 @@ from sojourn.draft import Draft
 from sojourn.errors import HeadConflict, LeaseLost, SojournError, UnknownTurn
 from sojourn.host import SessionHost
 from sojourn.lease import Lease, check_fence
-from sojourn.messages import Message
+from sojourn.messages import FilePart, Message
 from sojourn.outcome import TurnOutcome
 from sojourn.requests import CommitTurnRequest, Parked, ParkSession
 from sojourn.residents import Resident
@@ -118,6 +118,13 @@ def _built(resident: Resident, draft: Draft, request: CommitTurnRequest) -> Comm
         tool_state=tools,
         plugin_state=plugins,
         usage=usage,
+        attachment_ids=_attachment_ids(draft),
         result=outcome.facts(),
         release=request.release,
     )
+
+
+def _attachment_ids(draft: Draft) -> tuple[str, ...]:
+    """Return the attachments that the turn's messages name, each once."""
+    parts = (part for message in draft.messages() for part in message.parts)
+    return tuple(dict.fromkeys(part.file_id for part in parts if isinstance(part, FilePart)))

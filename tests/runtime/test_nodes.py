@@ -121,10 +121,12 @@ async def test_a_session_of_nothing_has_no_orphans(store: SessionStore) -> None:
 async def test_a_runtime_never_calls_orphaned_what_it_stands_on(
     store: SessionStore, residency: Residency, damage: Damage
 ) -> None:
-    """A lost leaf cuts the store's path; what the session was healed to stays out of the list."""
+    """A lost leaf cuts the store's path: until the next commit nothing is known to be an orphan."""
     ids = await branched(store)
     damage.lose_node(ids[-1])
     runtime = await brought_up(store, environment(residency))
 
     assert runtime.graph.leaf == ids[4]
+    assert list(await runtime.orphaned_node_ids()) == []
+    await taken_turn(runtime, "turn-4")
     assert list(await runtime.orphaned_node_ids()) == ids[2:4]

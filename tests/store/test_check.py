@@ -13,18 +13,20 @@ from sojourn.adapters.memory_rows import Rows
 from sojourn.adapters.open import open_store
 from sojourn.adapters.sqlite import checks
 from sojourn.clock import ManualClock
-from sojourn.commit import NewNode, Snapshot
+from sojourn.commit import Snapshot
 from sojourn.errors import GraphCorrupt
-from sojourn.ports import SessionStore
+from sojourn.ports import PagedCheck, SessionStore
 from sojourn.reads import Problem, ReadScope
-from tests.store.making import chain, commit_of, grown, opening, wish
+from sojourn.testing.conformance.making import (
+    chain,
+    commit_of,
+    grown,
+    opening,
+    problems,
+    wish,
+)
 
 STATE = Snapshot(ids.digest(b"state"), b"state", 1)
-
-
-async def problems(store: SessionStore) -> list[Problem]:
-    """Return all that a store finds wrong with itself."""
-    return [problem async for problem in store.check()]
 
 
 async def filled(store: SessionStore) -> None:
@@ -34,26 +36,19 @@ async def filled(store: SessionStore) -> None:
     await store.commit(made)
 
 
-async def test_a_sound_store_has_no_problems(
-    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+async def test_a_sound_file_has_no_problems(
+    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Branches, forks, open turns and several pages of rows are all in order."""
     monkeypatch.setattr(checks, "PAGE", 2)
+    store = await open_store(f"sqlite:///{sqlite_path}")
     await filled(store)
     await store.fork("s", "b", "f")
     await grown(store, "d", "e", session="f")
     await store.open_turn(opening("t7"))
 
     assert await problems(store) == []
-
-
-async def test_a_message_that_cannot_be_decoded_is_found(store: SessionStore) -> None:
-    """By its node; bodies of other kinds are none of the store's business."""
-    lease = await store.claim(wish())
-    nodes = (NewNode("a", None, "message", b"secret?"), NewNode("b", "a", "other", b"??"))
-    await store.commit(commit_of(lease, 0, *nodes))
-
-    assert await problems(store) == [Problem("s", "a", "its message cannot be decoded")]
+    await store.close()
 
 
 DAMAGE = [
@@ -110,6 +105,42 @@ async def test_a_journal_of_nobody_is_found(sqlite_path: Path, damage: sqlite3.C
     damage.execute("UPDATE effects SET sid = 99")
 
     assert await problems(store) == [Problem("#99", None, "journal of turn t1 in no live session")]
+    await store.close()
+
+
+async def test_journals_are_looked_at_in_pages(
+    sqlite_path: Path, damage: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of nobody's is found once, and none of a session that is live."""
+    monkeypatch.setattr(checks, "PAGE", 2)
+    store = await open_store(f"sqlite:///{sqlite_path}")
+    for n in range(5):
+        await store.open_turn(opening(f"t{n}"))
+        await store.open_turn(opening(f"t{n}", session="live", text="hello"))
+    damage.execute("UPDATE effects SET sid = 99 WHERE sid = 1")
+
+    assert await problems(store) == [
+        Problem("#99", None, f"journal of turn t{n} in no live session") for n in range(5)
+    ]
+    await store.close()
+
+
+async def test_a_check_tells_how_far_it_has_come(
+    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pieces are bounded, and add up to what the store counts."""
+    monkeypatch.setattr(checks, "PAGE", 2)
+    store = await open_store(f"sqlite:///{sqlite_path}")
+    await filled(store)
+    await store.fork("s", "b", "f")
+    await grown(store, "x", "y", parent="b")
+    await store.tombstone_nodes("s", ["c"])
+    counts = await store.stats()
+    assert isinstance(store, PagedCheck)
+    looked = [page.looked async for page in store.check_pages()]
+
+    assert sum(looked) == counts["sessions"] + counts["nodes"] == 6
+    assert max(looked) <= 2
     await store.close()
 
 

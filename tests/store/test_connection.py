@@ -11,13 +11,20 @@ from typing import Any
 
 import pytest
 
-from sojourn.adapters.sqlite import SqliteStore, rows
-from sojourn.adapters.sqlite.connection import Connection
+from sojourn.adapters.sqlite import SqliteStore
+from sojourn.adapters.sqlite.connection import GROUP_LIMIT, Connection
 from sojourn.clock import ManualClock
-from sojourn.commit import Commit, NewNode
+from sojourn.commit import Commit, CommitReceipt, NewNode
 from sojourn.errors import Contended, HeadConflict, StoreUnavailable, StoreUnusable
 from sojourn.reads import ReadScope
-from tests.store.making import chain, commit_of, contents, grown, path_ids, wish
+from sojourn.testing.conformance.making import (
+    chain,
+    commit_of,
+    contents,
+    grown,
+    path_ids,
+    wish,
+)
 
 
 @pytest.fixture
@@ -216,57 +223,126 @@ async def test_a_full_disk_is_unavailable_and_nothing_is_half_written(
         assert (await sqlite_store.commit(commit)).head_revision == 1
 
 
-async def test_a_failing_vacuum_is_told_in_the_stores_words(
-    sqlite_store: SqliteStore, sqlite_path: Path
+async def test_a_commit_that_fails_as_a_whole_is_told_to_all(sqlite_store: SqliteStore) -> None:
+    """Nobody whose work shared the transaction takes it for done; the same again goes through."""
+    made = await commits(sqlite_store, 4)
+    writer = connection(sqlite_store)
+    before = await contents(sqlite_store)
+
+    def fails_at_the_end(db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA defer_foreign_keys = ON")
+        db.execute("INSERT INTO configs VALUES (99, '{}')")
+
+    task, go = await held(writer, lambda: None)
+    waiting = asyncio.gather(
+        *map(sqlite_store.commit, made[:2]),
+        writer.transact(fails_at_the_end),
+        *map(sqlite_store.commit, made[2:]),
+        return_exceptions=True,
+    )
+    await asyncio.sleep(0)
+    go.set()
+    await task
+
+    assert [type(outcome) for outcome in await waiting] == [StoreUnusable] * 5
+    assert await contents(sqlite_store) == before
+    assert [(await sqlite_store.commit(commit)).replayed for commit in made] == [False] * 4
+
+
+class Panic(BaseException):
+    """What `except Exception` does not catch."""
+
+
+@pytest.mark.parametrize("failure", [KeyError, sqlite3.OperationalError, Panic])
+async def test_work_that_fails_in_any_way_hurts_no_neighbour(
+    sqlite_store: SqliteStore, failure: type[BaseException]
 ) -> None:
-    """Vacuum needs the write lock, too."""
-    await connection(sqlite_store).execute_fetchall("PRAGMA busy_timeout = 1")
-    with busy(sqlite_path), pytest.raises(Contended):
-        await sqlite_store.vacuum()
-    await connection(sqlite_store).transact(lambda _db: None)
+    """Its own caller is told, what it wrote is gone, and the others land."""
+    made = await commits(sqlite_store, 4)
+    writer = connection(sqlite_store)
 
-    assert await sqlite_store.vacuum() == 0
+    def fails(db: sqlite3.Connection) -> None:
+        db.execute("UPDATE sessions SET turn_count = 99")
+        raise failure
+
+    task, go = await held(writer, lambda: None)
+    waiting = asyncio.gather(
+        *map(sqlite_store.commit, made[:2]),
+        writer.transact(fails),
+        *map(sqlite_store.commit, made[2:]),
+        return_exceptions=True,
+    )
+    await asyncio.sleep(0)
+    go.set()
+    await task
+    outcomes = await waiting
+
+    expected = StoreUnusable if failure is sqlite3.OperationalError else failure
+    assert isinstance(outcomes.pop(2), expected)
+    assert [getattr(outcome, "head_revision", 0) for outcome in outcomes] == [1] * 4
+    assert [head.turn_count for head in await sqlite_store.heads()] == [1] * 4
 
 
-async def test_vacuum_gives_space_back(sqlite_store: SqliteStore, sqlite_path: Path) -> None:
-    """The file is smaller afterwards."""
-    lease = await sqlite_store.claim(wish())
-    bulk = NewNode("bulk", None, "raw", bytes(500_000))
-    await sqlite_store.commit(commit_of(lease, 0, bulk))
-    await sqlite_store.commit(commit_of(lease, 1, operation_id="checkout", leaf=None))
-    await sqlite_store.tombstone_nodes("s", ["bulk"])
-    await sqlite_store.vacuum()
-
-    assert size(sqlite_path) < 200_000
-    assert (await sqlite_store.stats())["size_bytes"] == size(sqlite_path)
-
-
-def size(path: Path) -> int:
-    """Return a file's size."""
-    return path.stat().st_size
-
-
-async def test_a_commit_makes_its_attachments_permanent(
-    sqlite_store: SqliteStore, sqlite_path: Path, clock: ManualClock
+async def test_a_caller_that_gives_up_in_the_queue_is_answered_by_the_receipt(
+    sqlite_store: SqliteStore,
 ) -> None:
-    """The marks land with the turn, on its own session's rows alone; they go when it goes."""
-    lease = await sqlite_store.claim(wish())
-    await sqlite_store.claim(wish(session="other"))
-    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as db:
-        for sid, name in ((1, "f1"), (1, "f2"), (2, "f1")):
-            intent = (sid, name, "file:///f", 7)
-            db.execute("INSERT INTO attachments VALUES (?, ?, ?, ?, NULL, NULL)", intent)
-        made = commit_of(lease, 0, *chain(None, "a"), attachment_ids=("f1",), release=True)
-        await sqlite_store.commit(made)
-        query = "SELECT sid, attachment_id, turn_id, committed_at FROM attachments"
-        at = rows.micros(clock.now())
-        assert db.execute(query).fetchall() == [
-            (1, "f1", "t1", at),
-            (1, "f2", None, None),
-            (2, "f1", None, None),
-        ]
-        await sqlite_store.delete("s")
-        assert db.execute(query).fetchall() == [(2, "f1", None, None)]
+    """What waited behind others runs whole without it, and once."""
+    made = await commits(sqlite_store, 6)
+    task, go = await held(connection(sqlite_store), lambda: None)
+    waiting = [asyncio.create_task(sqlite_store.commit(commit)) for commit in made]
+    await asyncio.sleep(0)
+    for gives_up in waiting[::2]:
+        gives_up.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    await task
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    again = [await sqlite_store.commit(commit) for commit in made]
+
+    assert [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes] == [
+        True,
+        False,
+    ] * 3
+    assert [receipt.replayed for receipt in again] == [True] * 6
+    assert (await sqlite_store.stats())["nodes"] == 6
+
+
+async def test_more_than_a_group_goes_in_groups(sqlite_store: SqliteStore) -> None:
+    """Nobody is left behind, however many wait and whoever has given up."""
+    made = await commits(sqlite_store, 2 * GROUP_LIMIT + 3)
+    statements: list[str] = []
+    await connection(sqlite_store).set_trace_callback(statements.append)
+    task, go = await held(connection(sqlite_store), lambda: None)
+    waiting = [asyncio.create_task(sqlite_store.commit(commit)) for commit in made]
+    await asyncio.sleep(0)
+    for gives_up in waiting[:-1]:
+        gives_up.cancel()
+    go.set()
+    await task
+    await waiting[-1]
+
+    assert statements.count("COMMIT") == 4
+    assert (await sqlite_store.stats())["nodes"] == len(made)
+
+
+@pytest.mark.parametrize("turns_of_the_loop", range(3))
+async def test_a_store_that_is_closed_under_writers_answers_each(
+    sqlite_store: SqliteStore, sqlite_path: Path, turns_of_the_loop: int
+) -> None:
+    """Done, or told that the store is closed; what was told as done is in the file."""
+    made = await commits(sqlite_store, 8)
+    early = [asyncio.create_task(sqlite_store.commit(commit)) for commit in made[:4]]
+    for _ in range(turns_of_the_loop):
+        await asyncio.sleep(0)
+    closing_it = asyncio.create_task(sqlite_store.close())
+    late = [asyncio.create_task(sqlite_store.commit(commit)) for commit in made[4:]]
+    outcomes = await asyncio.gather(*early, *late, return_exceptions=True)
+    await closing_it
+
+    assert {type(outcome) for outcome in outcomes} <= {CommitReceipt, StoreUnavailable}
+    with closing(sqlite3.connect(sqlite_path)) as db:
+        ((landed,),) = db.execute("SELECT count(*) FROM receipts").fetchall()
+    assert landed == sum(isinstance(outcome, CommitReceipt) for outcome in outcomes)
 
 
 async def test_a_closed_store_is_unavailable(sqlite_store: SqliteStore) -> None:

@@ -23,7 +23,9 @@ from sojourn.errors import (
     StoreUnusable,
 )
 from sojourn.reads import ReadScope
-from tests.store.making import grown, path_ids, wish
+from sojourn.testing.conformance.making import grown, path_ids, wish
+
+NAMED = re.compile(r"^-- (\w+): ", re.MULTILINE)
 
 
 def names(folder: Path) -> list[str]:
@@ -268,19 +270,23 @@ def test_what_sqlite_says_is_told_by_whether_to_try_again(
 
 
 def test_every_statement_is_named_once_compiles_and_is_used() -> None:
-    """`queries.sql` holds what the store runs and nothing else."""
-    script = sql.read("queries.sql")
+    """The `.sql` files of queries hold what the store runs and nothing else."""
     folder = Path(sql.__file__).parent
+    named = [
+        line.removeprefix("-- ").partition(": ")[0]
+        for file in sql.QUERIES
+        for line in sql.read(file).splitlines()
+        if re.match(r"-- \w+: ", line)
+    ]
     code = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
-    code += "delete_config delete_receipts delete_effects delete_usage"
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript(sql.read("schema.sql"))
         for name, statement in sql.SQL.items():
             facts: dict[str, None] = dict.fromkeys(re.findall(r":(\w+)", statement))
             arguments = facts or (None,) * statement.count("?")
             db.execute(f"EXPLAIN {statement}", arguments)
-            assert name in code
-    assert len(sql.SQL) == sum(line.startswith("-- ") for line in script.splitlines())
+            assert f'"{name}"' in code
+    assert sorted(named) == sorted(sql.SQL)
 
 
 async def test_a_store_whose_file_is_taken_away_refuses(sqlite_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from sojourn.adapters.open import open_store, opened_store
 from sojourn.clock import ManualClock
 from sojourn.reads import ReadScope
+from sojourn.testing.conformance.making import grown, path_ids
 from sojourn.usage import Usage
-from tests.store.making import grown, path_ids
 
 ROOT = Path(__file__).parents[2]
 LATER = datetime(2100, 1, 1, tzinfo=UTC)  # when the dead process's lease has expired

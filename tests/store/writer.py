@@ -18,7 +18,7 @@ from sojourn.commit import CommitReceipt
 from sojourn.errors import Contended, HeadConflict, LeaseHeld, LeaseLost
 from sojourn.lease import LeaseOwner
 from sojourn.ports import SessionStore
-from tests.store.making import chain, commit_of, spent, wish
+from sojourn.testing.conformance.making import chain, commit_of, spent, wish
 
 
 class Fuse:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sojourn.adapters import rules
-from sojourn.adapters.sqlite import graph_reads, rows, sessions
+from sojourn.adapters.sqlite import attachments, graph_reads, rows, sessions
 from sojourn.adapters.sqlite.graph_reads import Place
 from sojourn.adapters.sqlite.rows import SessionRow
 from sojourn.adapters.sqlite.sql import SQL
@@ -33,7 +33,7 @@ def commit(db: sqlite3.Connection, commit: Commit, content: str, now: datetime) 
     The size is looked at after the nodes are in: only then are their ids known to be new, and
     what is refused is rolled back.
     """
-    ground = _ground(db, commit)
+    ground, at = _ground(db, commit), rows.micros(now)
     session = ground.session
     if ground.receipt is not None:
         first = _receipt(session, commit.operation_id, ground.receipt)
@@ -42,12 +42,12 @@ def commit(db: sqlite3.Connection, commit: Commit, content: str, now: datetime) 
     check_head(commit, session.head_revision)
     places = _places(db, ground, commit)
     check_nodes(commit, places)
-    _append(db, ground, commit, places, rows.micros(now))
+    _append(db, ground, commit, places, at)
     check_size(commit)
     _check_snapshots(db, commit)
     _advance(db, session, commit, places)
-    _account(db, session, commit, rows.micros(now))
-    return _leave_receipt(db, session, commit, content)
+    _account(db, session, commit, at)
+    return _leave_receipt(db, session, commit, content, at)
 
 
 def receipt(db: sqlite3.Connection, session_id: str, operation_id: str) -> CommitReceipt | None:
@@ -146,11 +146,17 @@ def _advance(
         "plugin_generation": plugins.generation if plugins else None,
     }
     db.execute(SQL["advance_head"], facts)
-    for state in (tools, plugins):
-        if state is not None and state.body is not None:
-            db.execute(SQL["insert_snapshot"], (state.digest, state.body))
+    _keep_snapshots(db, commit)
     if commit.config is not None:
         db.execute(SQL["save_config"], (rows.dumped(commit.config), session.sid))
+
+
+def _keep_snapshots(db: sqlite3.Connection, commit: Commit) -> None:
+    for state in (commit.tool_state, commit.plugin_state):
+        if state is not None and state.body is not None:
+            db.execute(SQL["insert_snapshot"], (state.digest, state.body))
+        elif state is not None:
+            db.execute(SQL["need_snapshot"], (state.digest,))
 
 
 def _account(db: sqlite3.Connection, session: SessionRow, commit: Commit, now: int) -> None:
@@ -158,15 +164,13 @@ def _account(db: sqlite3.Connection, session: SessionRow, commit: Commit, now: i
     for entry in commit.usage:
         values = (session.sid, entry.source, entry.model, *rows.tokens(entry.usage))
         db.execute(SQL["add_usage"], values)
-    for attachment_id in commit.attachment_ids:
-        marks = (commit.operation_id, now, session.sid, attachment_id)
-        db.execute(SQL["mark_attachment"], marks)
+    attachments.mark(db, session.sid, commit.operation_id, commit.attachment_ids, now)
     if commit.is_turn:
         db.execute(SQL["settle_journal"], (session.sid, commit.operation_id))
 
 
 def _leave_receipt(
-    db: sqlite3.Connection, session: SessionRow, commit: Commit, content: str
+    db: sqlite3.Connection, session: SessionRow, commit: Commit, content: str, now: int
 ) -> CommitReceipt:
     receipt = CommitReceipt(
         session_id=commit.session_id,
@@ -177,5 +181,5 @@ def _leave_receipt(
     )
     result = rows.dumped(commit.result)
     values = (session.sid, commit.operation_id, content, receipt.head_revision, commit.leaf, result)
-    db.execute(SQL["insert_receipt"], values)
+    db.execute(SQL["insert_receipt"], (*values, now))
     return receipt

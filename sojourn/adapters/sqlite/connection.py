@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -14,19 +15,21 @@ import aiosqlite
 from typing_extensions import override
 
 from sojourn.adapters.sqlite import errors
+from sojourn.adapters.sqlite.migrations import check_current
 from sojourn.errors import StoreUnusable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 GROUP_LIMIT = 64
+FILES = ("", "-wal", "-shm")
 
 
 @dataclass(slots=True)
 class _Job:
     work: Work[Any]
     result: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class Connection(aiosqlite.Connection):
@@ -46,7 +49,9 @@ class Connection(aiosqlite.Connection):
         self._begin = begin
         self._group_limit = group_limit
         self._jobs: deque[_Job] = deque()
-        self._file: tuple[str, int] | None = None
+        self._path = ""
+        self._files: dict[str, int] = {}
+        self._is_closing = False
         self._stopped: asyncio.Future[Any] | None = None
 
     async def opened(self) -> Self:
@@ -64,6 +69,12 @@ class Connection(aiosqlite.Connection):
         return self
 
     @override
+    async def close(self) -> None:
+        # What came before is done before; what comes after would find nothing to work on.
+        self._is_closing = True
+        await super().close()
+
+    @override
     def stop(self) -> asyncio.Future[Any] | None:
         self._stopped = super().stop()
         return self._stopped
@@ -77,33 +88,49 @@ class Connection(aiosqlite.Connection):
             Contended: another process held the write lock for too long.
             StoreUnavailable: the disk failed or is full, or the connection is closed.
         """
+        self._check_open()
         job = _Job(work)
         self._jobs.append(job)
-        try:
-            # Whoever comes first runs the jobs of all who wait; the queue is first in, first
-            # out, so when this returns the job is done.
-            await self._execute(self._drain)  # type: ignore[no-untyped-call]
-        except ValueError:
-            raise errors.closed(self._url) from None
-        if isinstance(job.error, sqlite3.Error):
+        # Whoever comes first runs the jobs of all who wait; the queue is first in, first out, so
+        # when this returns the job is done.
+        await self._execute(self._drain)  # type: ignore[no-untyped-call]
+        if isinstance(job.error, errors.RAW):
             raise errors.translated(job.error, self._url) from job.error
         if job.error is not None:
             raise job.error
         result: T = job.result
         return result
 
-    def _check_file(self, db: sqlite3.Connection) -> None:
-        """Let a transaction begin only on the file that was opened.
+    async def alone(self, statement: str) -> None:
+        """Run a statement that no transaction may hold.
 
-        SQLite would go on in a file that has no name any more, and everything would be lost.
+        Raises:
+            Contended, StoreUnavailable: as `transact`.
         """
-        if self._file is None:
-            path = str(db.execute("PRAGMA database_list").fetchone()[2])
-            self._file = (path, _inode(path))
-        path, inode = self._file
-        if _inode(path) != inode:
-            reason = "its file was removed or replaced while it was open"
-            raise StoreUnusable(url=self._url, reason=reason)
+        self._check_open()
+        try:
+            await self.execute_fetchall(statement)
+        except sqlite3.Error as error:
+            raise errors.translated(error, self._url) from error
+
+    def _check_open(self) -> None:
+        if self._is_closing:
+            raise errors.closed(self._url)
+
+    def _check_files(self, db: sqlite3.Connection) -> None:
+        """Let a transaction begin only on the files that were opened.
+
+        SQLite would go on in files that have no name any more, and everything would be lost.
+        """
+        self._path = self._path or str(db.execute("PRAGMA database_list").fetchone()[2])
+        for kind in FILES:
+            inode = _inode(self._path + kind)
+            if inode != self._files.get(kind, inode):
+                name = f"its {kind} file" if kind else "its file"
+                reason = f"{name} was removed or replaced while it was open"
+                raise StoreUnusable(url=self._url, reason=reason)
+            if inode:
+                self._files[kind] = inode
 
     def _drain(self) -> None:
         jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), self._group_limit))]
@@ -112,15 +139,17 @@ class Connection(aiosqlite.Connection):
         db = self._conn
         try:
             _end_leftovers(db)
-            self._check_file(db)
+            self._check_files(db)
             db.execute(self._begin)
+            check_current(db, self._url)
             for job in jobs:
                 _run(db, job, alone=len(jobs) == 1)
             db.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - each awaiting caller gets it
+        except BaseException as error:  # noqa: BLE001 - each awaiting caller gets it
             for job in jobs:
                 job.error = job.error or error
-            _end_leftovers(db)
+            with suppress(sqlite3.Error):  # or the next transaction ends them, or is refused
+                _end_leftovers(db)
 
 
 def _inode(path: str) -> int:
@@ -138,7 +167,7 @@ def _run(db: sqlite3.Connection, job: _Job, *, alone: bool) -> None:
     db.execute("SAVEPOINT job")
     try:
         job.result = job.work(db)
-    except Exception as error:
+    except BaseException as error:
         # SQLite answers some failures by rolling everything back: then nobody's work stands.
         if not db.in_transaction:
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from sojourn.errors import Contended, StoreError, StoreUnavailable, StoreUnusable
@@ -23,14 +24,21 @@ _LASTING = {
     sqlite3.SQLITE_AUTH: "access is refused: make the file and its folder writable",
 }
 
+# What comes of reading a damaged file: of SQLite, of its driver, and of what rows hold.
+RAW = (sqlite3.Error, UnicodeDecodeError, json.JSONDecodeError)
 
-def translated(error: sqlite3.Error, url: str) -> StoreError:
+
+def translated(error: BaseException, url: str) -> StoreError:
     """Return the store error that tells the caller whether trying again can help."""
+    if not isinstance(error, sqlite3.Error):
+        return StoreUnusable(url=url, reason=_LASTING[sqlite3.SQLITE_CORRUPT])
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     if code in _BUSY:
         return Contended(reason="another process holds the write lock")
     if code in _PASSING:
         return StoreUnavailable(url=url, reason=_PASSING[code])
+    if not code and not isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        code = sqlite3.SQLITE_CORRUPT  # the driver could not read what SQLite gave it
     reason = _LASTING.get(code, getattr(error, "sqlite_errorname", type(error).__name__))
     return StoreUnusable(url=url, reason=reason)
 

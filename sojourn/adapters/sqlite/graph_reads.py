@@ -1,4 +1,4 @@
-"""Reading graphs: paths, frames, whole sessions, single nodes, and what is held by whom."""
+"""Reading graphs: paths, frames, whole sessions and single nodes."""
 
 from __future__ import annotations
 
@@ -54,6 +54,12 @@ def node(db: sqlite3.Connection, session_id: str, node_id: str) -> Node | None:
     return rows.node(row) if _is_ours(db, session, row[_SEQ], row[_SID]) else None
 
 
+def newest_message(db: sqlite3.Connection, session_id: str) -> str | None:
+    """Return the newest live message node that the session has, or was forked from."""
+    found = db.execute(SQL["newest_message"], (session_id,)).fetchone()
+    return found[0] if found else None
+
+
 def load(
     db: sqlite3.Connection, session_id: str, scope: ReadScope, leaf: str | None
 ) -> SessionRead | None:
@@ -73,11 +79,6 @@ def load(
         tool_state=_snapshot(db, session.tool_digest),
         plugin_state=_snapshot(db, session.plugin_digest),
     )
-
-
-def reached(db: sqlite3.Connection, family: int) -> set[int]:
-    """Return the seqs that the family's live sessions hold: by leaf, and where forks were made."""
-    return {seq for (seq,) in db.execute(SQL["reached"], {"family": family})}
 
 
 def _is_ours(db: sqlite3.Connection, session: SessionRow, seq: int, sid: int) -> bool:

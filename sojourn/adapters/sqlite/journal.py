@@ -26,18 +26,22 @@ def open_turn(db: sqlite3.Connection, opening: TurnOpening, now: datetime) -> Op
         return OpenTurn(receipt, None, sessions.head_of(db, wish.session_id))
     rules.check_history(opening, session.lease)
     lease = leases.claim_row(db, session, wish, now)
-    effects = _with_input(db, session, opening, lease.fencing_token)
+    effects = _with_input(db, session, opening, lease.fencing_token, now)
     return OpenTurn(None, lease, sessions.head_of(db, wish.session_id), tuple(effects))
 
 
-def start_effect(db: sqlite3.Connection, ref: EffectRef, attempt_id: str) -> Effect:
-    """Record that a tool call starts, unless its key has a row."""
-    return _record(db, ref, rules.started(attempt_id))
-
-
-def record_effect(db: sqlite3.Connection, ref: EffectRef, outcome: Outcome) -> Effect:
-    """Record an effect's outcome, unless it is final already."""
-    return _record(db, ref, outcome)
+def record_effect(
+    db: sqlite3.Connection, ref: EffectRef, outcome: Outcome, now: datetime
+) -> Effect:
+    """Record an effect's outcome, or that it starts, unless what is recorded stands."""
+    session = sessions.existing(db, ref.session_id)
+    check_fence(session.lease, ref.session_id, ref.fencing_token)
+    rules.check_open(ref, sessions.has_journal(db, session.sid, ref.turn_id))
+    found = db.execute(SQL["effect"], (session.sid, ref.turn_id, ref.effect_key)).fetchone()
+    current = rows.effect(found) if found else None
+    if current is not None and rules.stands(current, outcome):
+        return current
+    return _save(db, session, ref, outcome, now)
 
 
 def effects(db: sqlite3.Connection, session_id: str, turn_id: str, after: int) -> list[Effect]:
@@ -46,20 +50,8 @@ def effects(db: sqlite3.Connection, session_id: str, turn_id: str, after: int) -
     return _after(db, session, turn_id, after) if session else []
 
 
-def _record(db: sqlite3.Connection, ref: EffectRef, outcome: Outcome) -> Effect:
-    session = sessions.existing(db, ref.session_id)
-    check_fence(session.lease, ref.session_id, ref.fencing_token)
-    has_input = db.execute(SQL["has_effect"], (session.sid, ref.turn_id, INPUT_KEY)).fetchone()
-    rules.check_open(ref, has_input is not None)
-    found = db.execute(SQL["effect"], (session.sid, ref.turn_id, ref.effect_key)).fetchone()
-    current = rows.effect(found) if found else None
-    if current is not None and rules.stands(current, outcome):
-        return current
-    return _save(db, session, ref, outcome)
-
-
 def _with_input(
-    db: sqlite3.Connection, session: SessionRow, opening: TurnOpening, token: int
+    db: sqlite3.Connection, session: SessionRow, opening: TurnOpening, token: int, now: datetime
 ) -> list[Effect]:
     journal = _after(db, session, opening.turn_id, 0)
     for effect in journal:
@@ -67,10 +59,12 @@ def _with_input(
             rules.check_input(opening, effect.facts.get("digest"))
             return journal
     ref = EffectRef(session.session_id, opening.turn_id, INPUT_KEY, token)
-    return [_save(db, session, ref, rules.input_outcome(opening))]
+    return [_save(db, session, ref, rules.input_outcome(opening), now)]
 
 
-def _save(db: sqlite3.Connection, session: SessionRow, ref: EffectRef, outcome: Outcome) -> Effect:
+def _save(
+    db: sqlite3.Connection, session: SessionRow, ref: EffectRef, outcome: Outcome, now: datetime
+) -> Effect:
     effect = rules.row(ref, outcome, session.last_position + 1)
     values = (
         session.sid,
@@ -80,6 +74,8 @@ def _save(db: sqlite3.Connection, session: SessionRow, ref: EffectRef, outcome: 
         effect.kind,
         effect.status,
         effect.attempt_id,
+        session.head_revision,
+        rows.micros(now),
         rows.dumped(effect.facts),
         effect.payload,
     )

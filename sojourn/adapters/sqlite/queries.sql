@@ -7,7 +7,7 @@ SELECT * FROM sessions WHERE session_id = ?;
 
 -- ground: What a commit stands on: session, newest node, its leaf's frame if live, its receipt.
 SELECT
-    s.*, (SELECT coalesce(max(seq), 0) FROM nodes),
+    s.*, max((SELECT coalesce(max(seq), 0) FROM nodes), (SELECT seq FROM spent)),
     (SELECT coalesce(frame, 0) FROM nodes WHERE seq = s.leaf_seq AND NOT tombstoned),
     r.content_hash, r.head_revision, r.leaf, r.result
 FROM sessions s LEFT JOIN receipts r ON r.sid = s.sid AND r.operation_id = ?
@@ -26,6 +26,9 @@ SELECT
     :session_id, family, :seq, :now, 1, :leaf, :seq,
     tool_digest, tool_generation, plugin_digest, plugin_generation
 FROM sessions WHERE sid = :sid;
+
+-- insert_source: Note which session owns the node that a fork was made at.
+INSERT INTO forks (sid, source) SELECT ?, sid FROM nodes WHERE seq = ?;
 
 -- insert_config: Keep the configuration of a new session.
 INSERT INTO configs (sid, body) VALUES (?, ?);
@@ -63,9 +66,10 @@ WHERE sid = ?;
 SELECT content_hash, head_revision, leaf, result
 FROM receipts WHERE sid = ? AND operation_id = ?;
 
--- insert_receipt: Keep the outcome of an operation for ever.
-INSERT INTO receipts (sid, operation_id, content_hash, head_revision, leaf, result)
-VALUES (?, ?, ?, ?, ?, ?);
+-- insert_receipt: Keep the outcome of an operation.
+INSERT INTO receipts (
+    sid, operation_id, content_hash, head_revision, leaf, result, committed_at
+) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- save_position: Note the newest journal position of a session.
 UPDATE sessions SET last_position = ? WHERE sid = ?;
@@ -83,8 +87,9 @@ SELECT 1 FROM effects WHERE sid = ? AND turn_id = ? AND effect_key = ?;
 
 -- save_effect: Write a row of a journal in the place of an older one of its key.
 INSERT OR REPLACE INTO effects (
-    sid, turn_id, effect_key, position, kind, status, attempt_id, facts, payload
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+    sid, turn_id, effect_key, position, kind, status, attempt_id, head_revision, recorded_at,
+    facts, payload
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- settle_journal: Remove the journal of a turn that was committed.
 DELETE FROM effects WHERE sid = ? AND turn_id = ?;
@@ -110,8 +115,12 @@ WHERE sid = :sid;
 -- has_snapshot: Whether a state body is stored.
 SELECT 1 FROM snapshots WHERE digest = ?;
 
--- insert_snapshot: Store a state body unless it is there.
-INSERT OR IGNORE INTO snapshots (digest, body) VALUES (?, ?);
+-- insert_snapshot: Store a state body unless it is there; then it is needed.
+INSERT INTO snapshots (digest, body) VALUES (?, ?)
+ON CONFLICT (digest) DO UPDATE SET doomed = 0 WHERE doomed;
+
+-- need_snapshot: Note that a stored state body is needed.
+UPDATE snapshots SET doomed = 0 WHERE digest = ? AND doomed;
 
 -- snapshot: A state body.
 SELECT body FROM snapshots WHERE digest = ?;
@@ -130,9 +139,6 @@ SELECT
     source, model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
     reasoning_tokens
 FROM usage WHERE sid = ? ORDER BY source, model;
-
--- mark_attachment: Make an attachment permanent.
-UPDATE attachments SET turn_id = ?, committed_at = ? WHERE sid = ? AND attachment_id = ?;
 
 -- node: One live node by its id, with its seq and the session that owns it.
 SELECT
@@ -158,6 +164,25 @@ SELECT
     n.created_at, n.seq, n.parent, n.sid, n.frame
 FROM path CROSS JOIN nodes n ON n.seq = path.seq;
 
+-- newest_message: The newest live message of a session, or else on the way to where it was forked.
+SELECT coalesce(
+    (
+        SELECT n.node_id FROM nodes n
+        WHERE n.sid = s.sid AND n.kind = 'message' AND NOT n.tombstoned ORDER BY n.seq DESC LIMIT 1
+    ),
+    (
+        WITH RECURSIVE up (seq, parent, kind, node_id) AS (
+            SELECT seq, parent, kind, node_id FROM nodes WHERE seq = s.origin AND NOT tombstoned
+            UNION ALL
+            SELECT n.seq, n.parent, n.kind, n.node_id
+            FROM up CROSS JOIN nodes n ON n.seq = up.parent
+            WHERE up.kind <> 'message' AND n.seq < up.seq AND NOT n.tombstoned
+        )
+        SELECT node_id FROM up WHERE kind = 'message'
+    )
+)
+FROM sessions s WHERE s.session_id = ? AND s.deleted_at IS NULL;
+
 -- frame: The nearest frame of a node.
 SELECT coalesce(frame, 0) FROM nodes WHERE seq = ?;
 
@@ -169,85 +194,14 @@ WITH RECURSIVE up (seq) AS (
 )
 SELECT 1 FROM up WHERE seq = :seq;
 
--- reached: The nodes that the live sessions of a family hold, by their leaves and their origins.
-WITH RECURSIVE up (seq) AS (
-    SELECT leaf_seq FROM sessions WHERE family = :family AND deleted_at IS NULL
-    UNION
-    SELECT origin FROM sessions WHERE family = :family AND deleted_at IS NULL
-    UNION
-    SELECT n.parent FROM up CROSS JOIN nodes n ON n.seq = up.seq
-)
-SELECT seq FROM up WHERE seq IS NOT NULL;
-
--- own_places: Where the live nodes of a session stand, in order.
-SELECT node_id, seq, parent FROM nodes WHERE sid = ? AND NOT tombstoned ORDER BY seq;
-
--- tombstone: Mark a node deleted.
-UPDATE nodes SET tombstoned = 1 WHERE seq = ?;
-
--- remove_tombstoned: Remove what is marked deleted.
-DELETE FROM nodes WHERE tombstoned;
-
--- remove_snapshots: Remove state bodies that no live session stands on.
-DELETE FROM snapshots WHERE digest NOT IN (
-    SELECT tool_digest FROM sessions WHERE tool_digest IS NOT NULL
-    UNION
-    SELECT plugin_digest FROM sessions WHERE plugin_digest IS NOT NULL
-);
-
--- mark_deleted: Leave of a session what refuses its id for ever.
-UPDATE sessions
-SET deleted_at = ?, leaf = NULL, leaf_seq = NULL, origin = NULL, tool_digest = NULL,
-    tool_generation = NULL, plugin_digest = NULL, plugin_generation = NULL
-WHERE sid = ?;
-
--- delete_config: Remove a session's configuration.
-DELETE FROM configs WHERE sid = ?;
-
--- delete_receipts: Remove a session's receipts.
-DELETE FROM receipts WHERE sid = ?;
-
--- delete_effects: Remove a session's journals.
-DELETE FROM effects WHERE sid = ?;
-
--- delete_usage: Remove a session's ledger.
-DELETE FROM usage WHERE sid = ?;
-
--- ownerless: The nodes of a family's deleted sessions.
-SELECT n.seq FROM sessions s JOIN nodes n USING (sid)
-WHERE s.family = ? AND s.deleted_at IS NOT NULL;
-
--- delete_node: Remove a node.
-DELETE FROM nodes WHERE seq = ?;
-
--- delete_attachments: Remove the attachments of a family's deleted sessions that kept no node.
-DELETE FROM attachments WHERE sid IN (
-    SELECT s.sid FROM sessions s WHERE s.family = ? AND s.deleted_at IS NOT NULL
-) AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.sid = attachments.sid);
-
--- check_heads: Each live session's leaf and states, with what is stored of them; a page.
-SELECT
-    s.session_id, s.leaf, l.seq, l.tombstoned, s.tool_digest, t.digest, s.plugin_digest, p.digest
-FROM sessions s
-LEFT JOIN nodes l ON l.seq = s.leaf_seq
-LEFT JOIN snapshots t ON t.digest = s.tool_digest
-LEFT JOIN snapshots p ON p.digest = s.plugin_digest
-WHERE s.session_id > ? AND s.deleted_at IS NULL ORDER BY s.session_id LIMIT ?;
-
--- check_nodes: Each node and what is stored of its parent; a page.
-SELECT n.seq, s.session_id, n.node_id, n.kind, n.body, n.parent, n.tombstoned, p.seq, p.tombstoned
-FROM nodes n LEFT JOIN nodes p ON p.seq = n.parent LEFT JOIN sessions s ON s.sid = n.sid
-WHERE n.seq > ? ORDER BY n.seq LIMIT ?;
-
--- check_journals: Turns with a journal whose session is unknown or deleted.
-SELECT DISTINCT coalesce(s.session_id, '#' || e.sid), e.turn_id
-FROM effects e LEFT JOIN sessions s USING (sid)
-WHERE s.sid IS NULL OR s.deleted_at IS NOT NULL;
-
--- stats: How much the store holds.
+-- stats: How many rows the store holds, and how long the file is.
 SELECT
     (SELECT count(*) FROM sessions WHERE deleted_at IS NULL),
     (SELECT count(*) FROM nodes) - (SELECT count(*) FROM nodes WHERE tombstoned),
+    (SELECT count(*) FROM nodes WHERE tombstoned),
     (SELECT count(*) FROM effects),
     (SELECT count(*) FROM receipts),
+    (SELECT count(*) FROM snapshots),
+    (SELECT count(*) FROM attachments),
+    (SELECT count(*) FROM attachments WHERE committed_at IS NULL),
     (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size);

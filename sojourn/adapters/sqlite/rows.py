@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from sojourn.attachment import Attachment, StoredAttachment
 from sojourn.graph import Node
 from sojourn.journal import Effect, EffectKind, EffectStatus
 from sojourn.lease import Lease, LeaseOwner
@@ -70,8 +72,15 @@ def micros(at: datetime) -> int:
 
 
 def instant(stored: int) -> datetime:
-    """Return a stored time."""
-    return _EPOCH + stored * _MICROSECOND
+    """Return a stored time.
+
+    Raises:
+        DataError: it is none: the file is damaged.
+    """
+    try:
+        return _EPOCH + stored * _MICROSECOND
+    except (OverflowError, TypeError) as error:
+        raise sqlite3.DataError(stored) from error
 
 
 def dumped(value: dict[str, Any] | list[str]) -> str:
@@ -138,6 +147,17 @@ def effect(row: Row) -> Effect:
         attempt_id=attempt_id,
         payload=payload,
         facts=json.loads(facts),
+    )
+
+
+def attachment(row: Row) -> StoredAttachment:
+    """Return the attachment of a row of `attachments`."""
+    attachment_id, blob_key, media_type, size_bytes, turn_id, committed_at = row
+    return StoredAttachment(
+        attachment=Attachment(attachment_id, media_type, size_bytes),
+        blob_key=blob_key,
+        turn_id=turn_id,
+        is_committed=committed_at is not None,
     )
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from sojourn.adapters.sqlite import errors, sql
-from sojourn.errors import Contended, SchemaTooNew, StoreUnusable
+from sojourn.adapters.sqlite import errors
+from sojourn.adapters.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION, bring_up, version_of
+from sojourn.errors import Contended, StoreUnusable
 
-APPLICATION_ID = 0x536F6A6F  # "Sojo"
-SCHEMA_VERSION = 1
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "Synchronous", "open_reader", "open_writer"]
+
 BUSY_TIMEOUT_SECONDS = 5.0
 _BUSY_PAUSE_SECONDS = 0.02
 _CACHED_STATEMENTS = 256
@@ -24,8 +26,8 @@ class Synchronous(StrEnum):
     NORMAL = "normal"
 
 
-def open_writer(path: str, url: str, synchronous: Synchronous) -> sqlite3.Connection:
-    """Open the file for writing, and make its schema if it has none.
+def open_writer(path: str, url: str, synchronous: Synchronous, now: datetime) -> sqlite3.Connection:
+    """Open the file for writing, and make its schema or bring it up to this version's.
 
     Raises:
         StoreUnusable: it cannot be opened or written, or is not a session store.
@@ -33,10 +35,10 @@ def open_writer(path: str, url: str, synchronous: Synchronous) -> sqlite3.Connec
     """
     db = _connect(path, url)
     try:
-        _prepare(db, url)
+        _prepare(db, url, now)
         db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute("PRAGMA foreign_keys = ON")
-    except sqlite3.Error as error:
+    except errors.RAW as error:
         db.close()
         raise _refused(error, path, url) from error
     except BaseException:
@@ -64,7 +66,7 @@ def _connect(path: str, url: str) -> sqlite3.Connection:
         raise _refused(error, path, url) from error
 
 
-def _refused(error: sqlite3.Error, path: str, url: str) -> Exception:
+def _refused(error: Exception, path: str, url: str) -> Exception:
     if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_CANTOPEN:
         return errors.translated(error, url)
     place = Path(path)
@@ -77,32 +79,20 @@ def _refused(error: sqlite3.Error, path: str, url: str) -> Exception:
     return StoreUnusable(url=url, reason=reason)
 
 
-def _prepare(db: sqlite3.Connection, url: str) -> None:
+def _prepare(db: sqlite3.Connection, url: str, now: datetime) -> None:
     # A stranger's file is refused before anything in it is changed.
-    _is_ready(db, url)
-    _use_wal(db, url)
-    db.execute("BEGIN IMMEDIATE")
-    if not _is_ready(db, url):
-        for statement in sql.statements(sql.read("schema.sql")):
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    db.execute("COMMIT")
+    version_of(db, url)
+    _choose_format(db, url)
+    bring_up(db, url, now)
 
 
-def _is_ready(db: sqlite3.Connection, url: str) -> bool:
-    application, version, tables = db.execute(sql.SQL["identity"]).fetchone()
-    if application == APPLICATION_ID and version > SCHEMA_VERSION:
-        raise SchemaTooNew(url=url, found=version, known=SCHEMA_VERSION)
-    if application != APPLICATION_ID and (tables or application):
-        raise StoreUnusable(url=url, reason="it is a database of another program")
-    return bool(application == APPLICATION_ID)
-
-
-def _use_wal(db: sqlite3.Connection, url: str) -> None:
+def _choose_format(db: sqlite3.Connection, url: str) -> None:
+    """Have a write-ahead log, and in a new file free pages that can be given back in pieces."""
     deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
+            if version_of(db, url) == 0:
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         except sqlite3.OperationalError as error:
             # SQLite does not wait by itself while another process switches the same file.

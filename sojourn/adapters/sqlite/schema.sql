@@ -25,6 +25,12 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_by_family ON sessions (family);
 
+-- Of each fork the session that owns the node it was made at, for as long as ids are refused.
+CREATE TABLE forks (
+    sid    INTEGER PRIMARY KEY REFERENCES sessions,
+    source INTEGER NOT NULL REFERENCES sessions
+);
+
 -- A session's configuration, apart from the row that every commit rewrites.
 CREATE TABLE configs (
     sid  INTEGER PRIMARY KEY REFERENCES sessions,
@@ -49,8 +55,9 @@ CREATE INDEX nodes_tombstoned ON nodes (seq) WHERE tombstoned;
 
 -- State bodies by content address, shared by all sessions.
 CREATE TABLE snapshots (
-    digest TEXT PRIMARY KEY,
-    body   BLOB NOT NULL
+    digest TEXT    PRIMARY KEY,
+    body   BLOB    NOT NULL,
+    doomed INTEGER NOT NULL DEFAULT 0  -- by which vacuum, until a commit stands on it again
 );
 
 -- The first outcome of every operation.
@@ -61,20 +68,23 @@ CREATE TABLE receipts (
     head_revision INTEGER NOT NULL,
     leaf          TEXT,
     result        TEXT    NOT NULL,
+    committed_at  INTEGER NOT NULL,
     PRIMARY KEY (sid, operation_id)
 ) WITHOUT ROWID;
 
 -- The journals of open turns.
 CREATE TABLE effects (
-    sid        INTEGER NOT NULL REFERENCES sessions,
-    turn_id    TEXT    NOT NULL,
-    effect_key TEXT    NOT NULL,
-    position   INTEGER NOT NULL,
-    kind       TEXT    NOT NULL,
-    status     TEXT    NOT NULL,
-    attempt_id TEXT    NOT NULL,
-    facts      TEXT    NOT NULL,
-    payload    BLOB    NOT NULL,
+    sid           INTEGER NOT NULL REFERENCES sessions,
+    turn_id       TEXT    NOT NULL,
+    effect_key    TEXT    NOT NULL,
+    position      INTEGER NOT NULL,
+    kind          TEXT    NOT NULL,
+    status        TEXT    NOT NULL,
+    attempt_id    TEXT    NOT NULL,
+    head_revision INTEGER NOT NULL,  -- of the session when the row was written
+    recorded_at   INTEGER NOT NULL,
+    facts         TEXT    NOT NULL,
+    payload       BLOB    NOT NULL,
     PRIMARY KEY (sid, turn_id, effect_key)
 ) WITHOUT ROWID;
 
@@ -95,9 +105,29 @@ CREATE TABLE usage (
 CREATE TABLE attachments (
     sid           INTEGER NOT NULL REFERENCES sessions,
     attachment_id TEXT    NOT NULL,
-    uri           TEXT    NOT NULL,
+    blob_key      TEXT    NOT NULL,
+    media_type    TEXT    NOT NULL,
+    size_bytes    INTEGER NOT NULL,
+    turn_id       TEXT    NOT NULL,
     intent_at     INTEGER NOT NULL,
-    turn_id       TEXT,
     committed_at  INTEGER,
     PRIMARY KEY (sid, attachment_id)
 ) WITHOUT ROWID;
+CREATE INDEX attachments_by_digest ON attachments (attachment_id);
+CREATE INDEX attachments_by_key ON attachments (blob_key);
+CREATE INDEX attachments_pending ON attachments (sid, turn_id, intent_at)
+WHERE committed_at IS NULL;
+
+-- Deleted sessions, until vacuum has removed what nobody holds of them.
+CREATE TABLE graves (
+    sid    INTEGER PRIMARY KEY REFERENCES sessions,
+    family INTEGER NOT NULL,
+    closed INTEGER NOT NULL DEFAULT 0  -- what no live session holds of it is tombstoned
+);
+CREATE INDEX graves_by_family ON graves (family);
+
+-- The highest seq that vacuum has removed: none is given twice.
+CREATE TABLE spent (
+    seq INTEGER NOT NULL
+);
+INSERT INTO spent VALUES (0);

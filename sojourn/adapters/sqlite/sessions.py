@@ -10,6 +10,7 @@ from sojourn.adapters.sqlite import rows
 from sojourn.adapters.sqlite.rows import SessionRow
 from sojourn.adapters.sqlite.sql import SQL
 from sojourn.errors import SessionDeleted, UnknownSession
+from sojourn.journal import INPUT_KEY
 from sojourn.reads import Head
 from sojourn.usage import UsageEntry
 
@@ -85,6 +86,11 @@ def head_of(db: sqlite3.Connection, session_id: str) -> Head:
 def heads(db: sqlite3.Connection, after: str, limit: int) -> list[Head]:
     """Return a page of heads."""
     return [rows.head(row) for row in db.execute(SQL["heads"], (after, limit))]
+
+
+def has_journal(db: sqlite3.Connection, sid: int, turn_id: str) -> bool:
+    """Tell whether a turn is open: neither committed nor given up, nor never begun."""
+    return db.execute(SQL["has_effect"], (sid, turn_id, INPUT_KEY)).fetchone() is not None
 
 
 def ledger(db: sqlite3.Connection, session_id: str) -> list[UsageEntry]:

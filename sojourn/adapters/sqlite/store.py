@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Self
 
 from typing_extensions import override
 
+from sojourn.adapters import rules
 from sojourn.adapters.sqlite import (
+    attachments,
     checks,
     commits,
-    errors,
     graph_reads,
     journal,
     leases,
@@ -23,27 +24,38 @@ from sojourn.adapters.sqlite import (
 )
 from sojourn.adapters.sqlite.connection import GROUP_LIMIT, Connection
 from sojourn.adapters.sqlite.schema import Synchronous
+from sojourn.adapters.sqlite.upkeep import Upkeep
+from sojourn.attachment import AttachmentIntent, StoredAttachment
 from sojourn.clock import Clock, SystemClock
 from sojourn.commit import Commit, CommitReceipt, content_hash
 from sojourn.graph import Node
 from sojourn.journal import Effect, EffectRef, Outcome
 from sojourn.lease import Claim, Lease
-from sojourn.ports import SessionStore
-from sojourn.reads import Head, OpenTurn, Problem, ReadScope, SessionRead, TurnOpening
+from sojourn.ports import PagedCheck, SessionStore
+from sojourn.reads import (
+    CheckedPage,
+    Head,
+    OpenTurn,
+    Problem,
+    ReadScope,
+    SessionRead,
+    TurnOpening,
+)
+from sojourn.upkeep_ports import Vacuumed
 from sojourn.usage import UsageEntry
 
 
-class SqliteStore(SessionStore):
+class SqliteStore(SessionStore, PagedCheck):
     """Sessions in a SQLite file; `ports.SessionStore` says what each method keeps.
 
     Writes share one connection and its flushes; reads have their own and never wait for writes.
     """
 
-    def __init__(self, writer: Connection, reader: Connection, url: str, clock: Clock) -> None:
+    def __init__(self, writer: Connection, reader: Connection, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
-        self._url = url
         self._clock = clock
+        self._upkeep = Upkeep(writer, reader, clock)
 
     @classmethod
     async def open(
@@ -59,10 +71,13 @@ class SqliteStore(SessionStore):
             StoreUnusable: it cannot be opened or written, or is not a session store.
             SchemaTooNew: a newer Sojourn wrote it.
         """
-        url = f"sqlite:///{path}"
-        writer = Connection(
-            lambda: schema.open_writer(path, url, synchronous), url, "BEGIN IMMEDIATE", GROUP_LIMIT
-        )
+        url, clock = f"sqlite:///{path}", clock or SystemClock()
+        now = clock.now()
+
+        def open_writer() -> sqlite3.Connection:
+            return schema.open_writer(path, url, synchronous, now)
+
+        writer = Connection(open_writer, url, "BEGIN IMMEDIATE", GROUP_LIMIT)
         reader = Connection(lambda: schema.open_reader(path, url), url, "BEGIN", group_limit=1)
         await writer.opened()
         try:
@@ -70,7 +85,7 @@ class SqliteStore(SessionStore):
         except BaseException:
             await writer.close()
             raise
-        return cls(writer, reader, url, clock or SystemClock())
+        return cls(writer, reader, clock)
 
     @override
     async def claim(self, wish: Claim) -> Lease:
@@ -98,11 +113,13 @@ class SqliteStore(SessionStore):
 
     @override
     async def start_effect(self, ref: EffectRef, attempt_id: str) -> Effect:
-        return await self._writer.transact(lambda db: journal.start_effect(db, ref, attempt_id))
+        return await self.record_effect(ref, rules.started(attempt_id))
 
     @override
     async def record_effect(self, ref: EffectRef, outcome: Outcome) -> Effect:
-        return await self._writer.transact(lambda db: journal.record_effect(db, ref, outcome))
+        return await self._writer.transact(
+            lambda db: journal.record_effect(db, ref, outcome, self._clock.now())
+        )
 
     @override
     async def effects(self, session_id: str, turn_id: str, after: int = 0) -> Sequence[Effect]:
@@ -140,24 +157,79 @@ class SqliteStore(SessionStore):
         return await self._reader.transact(lambda db: graph_reads.node(db, session_id, node_id))
 
     @override
+    async def newest_message(self, session_id: str) -> str | None:
+        return await self._reader.transact(lambda db: graph_reads.newest_message(db, session_id))
+
+    @override
     async def orphaned_node_ids(self, session_id: str) -> Sequence[str]:
         return await self._reader.transact(lambda db: lifetimes.orphaned_node_ids(db, session_id))
 
     @override
     async def tombstone_nodes(self, session_id: str, node_ids: Sequence[str]) -> int:
+        return await self._upkeep.tombstone_nodes(session_id, node_ids)
+
+    @override
+    async def tombstone_orphans(self, session_id: str, before: datetime, limit: int) -> int:
+        return await self._upkeep.tombstone_orphans(session_id, before, limit)
+
+    @override
+    async def reclaim_journals(self, before: datetime, limit: int) -> int:
+        return await self._upkeep.reclaim_journals(before, limit)
+
+    @override
+    async def forget_receipts(self, before: datetime, limit: int) -> int:
+        return await self._upkeep.forget_receipts(before, limit)
+
+    @override
+    async def forget_intents(self, before: datetime, limit: int) -> int:
+        return await self._upkeep.forget_intents(before, limit)
+
+    @override
+    async def vacuum(self, limit: int = 1_000) -> Vacuumed:
+        return await self._upkeep.vacuum(limit)
+
+    async def rewrite(self) -> int:
+        """Write the file anew without its free pages; return how many bytes it lost.
+
+        Writers wait. A file that schema version 1 made needs it once, for `vacuum` to shrink it.
+        """
+        before = await self.stats()
+        await self._writer.alone("PRAGMA auto_vacuum = INCREMENTAL")
+        await self._writer.alone("VACUUM")
+        await self._writer.alone("PRAGMA wal_checkpoint(TRUNCATE)")
+        return before["size_bytes"] - (await self.stats())["size_bytes"]
+
+    @override
+    async def begin_attachment(self, intent: AttachmentIntent) -> StoredAttachment:
         return await self._writer.transact(
-            lambda db: lifetimes.tombstone_nodes(db, session_id, node_ids)
+            lambda db: attachments.begin(db, intent, self._clock.now())
         )
 
     @override
-    async def vacuum(self) -> int:
-        removed = await self._writer.transact(lifetimes.remove_tombstoned)
-        try:
-            await self._writer.execute_fetchall("VACUUM")
-            await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
-            raise errors.translated(error, self._url) from error
-        return removed
+    async def attachment(self, session_id: str, attachment_id: str) -> StoredAttachment | None:
+        return await self._reader.transact(
+            lambda db: attachments.find(db, session_id, attachment_id)
+        )
+
+    @override
+    async def attachments(self, session_id: str) -> Sequence[StoredAttachment]:
+        return await self._reader.transact(lambda db: attachments.own(db, session_id))
+
+    @override
+    async def drop_attachment(
+        self, session_id: str, attachment_id: str, fencing_token: int
+    ) -> bool:
+        return await self._writer.transact(
+            lambda db: attachments.drop(db, session_id, attachment_id, fencing_token)
+        )
+
+    @override
+    async def keys_in_use(self, blob_keys: Sequence[str]) -> set[str]:
+        return await self._reader.transact(lambda db: attachments.keys_in_use(db, blob_keys))
+
+    @override
+    async def has_attachments(self) -> bool:
+        return await self._reader.transact(attachments.is_any)
 
     @override
     async def fork(self, session_id: str, node_id: str, new_session_id: str) -> Head:
@@ -175,12 +247,17 @@ class SqliteStore(SessionStore):
 
     @override
     async def check(self) -> AsyncIterator[Problem]:
+        async for page in self.check_pages():
+            for problem in page.problems:
+                yield problem
+
+    @override
+    async def check_pages(self) -> AsyncIterator[CheckedPage]:
         for pager, start in checks.PAGERS:
-            after: object = start
+            after: checks.Place | None = start
             while after is not None:
-                problems, after = await self._reader.transact(partial(pager, after=after))
-                for problem in problems:
-                    yield problem
+                page, after = await self._reader.transact(partial(pager, after=after))
+                yield page
 
     @override
     async def stats(self) -> dict[str, int]:
