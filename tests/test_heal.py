@@ -89,21 +89,49 @@ def test_a_dangling_leaf_gives_way_to_the_last_whole_message() -> None:
     assert healed == (Healed(HealedKind.DANGLING_LEAF, "gone", "the session now stands on b"),)
 
 
-def test_a_dangling_leaf_without_any_message_gives_way_to_none() -> None:
-    """Nothing is invented and nothing deleted."""
-    lost = node("lost", "nowhere")
-    graph, healed = heal(SessionGraph([lost], "gone"))
+def test_a_dangling_leaf_without_a_whole_message_is_damage() -> None:
+    """An empty session would hide what is left."""
+    with pytest.raises(GraphCorrupt) as corrupt:
+        heal(SessionGraph([node("lost", "nowhere")], "gone", "chat-1"))
 
-    assert graph.leaf is None
-    assert list(graph) == [lost]
-    assert [each.node_id for each in healed] == ["gone"]
+    assert corrupt.value.facts["session_id"] == "chat-1"
+    assert corrupt.value.node_id == "gone"
 
 
-def test_a_path_loaded_alone_may_begin_anywhere() -> None:
-    """A frame's first node has a parent that is not resident."""
-    graph = SessionGraph([node("b", "a"), node("c", "b")], "c")
+def test_a_path_loaded_alone_may_begin_at_a_frame() -> None:
+    """The frame has a parent that is not resident."""
+    graph = SessionGraph([node("b", "a", kind="frame"), node("c", "b")], "c")
 
     assert heal(graph) == (graph, ())
+
+
+def test_a_path_loaded_alone_never_begins_in_the_middle() -> None:
+    """A wrong frame pointer must not make a shorter conversation."""
+    with pytest.raises(GraphCorrupt, match="neither at a root nor at a frame") as corrupt:
+        heal(SessionGraph([node("b", "a"), node("c", "b")], "c"))
+
+    assert corrupt.value.node_id == "b"
+
+
+def test_an_id_that_is_stored_twice_is_damage() -> None:
+    """Nobody can tell which of the two a child hangs on."""
+    with pytest.raises(GraphCorrupt, match="its id is stored twice") as corrupt:
+        SessionGraph([node("a"), node("a", message=assistant("other"))], "a", "chat-1")
+
+    assert (corrupt.value.facts["session_id"], corrupt.value.node_id) == ("chat-1", "a")
+
+
+def test_a_node_of_an_unknown_kind_is_passed_over_and_told_of() -> None:
+    """A newer version wrote it; what it holds is not looked at."""
+    newer = Node("1", "0", "vision", b"\xff", "t1", NOW)
+    nodes = [node("0", message=user("hi")), newer, node("2", "1", assistant("hello"))]
+    graph, mended = heal(SessionGraph(nodes, "2"))
+    messages, healed = healed_messages(graph.active_path())
+
+    assert (list(graph), mended) == (nodes, ())
+    assert messages == [user("hi"), assistant("hello")]
+    detail = "kind 'vision', of a newer version: passed over"
+    assert healed == (Healed(HealedKind.UNKNOWN_NODE, "1", detail),)
 
 
 def test_a_gap_in_a_full_graph_is_damage() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from sojourn.adapters.memory import MemoryStore
 from sojourn.adapters.sqlite.schema import SCHEMA_VERSION
+from tests.cli import apps
 from tests.cli.conftest import APP, Cli
 from tests.cli.making import content, talk
 
@@ -16,6 +21,7 @@ READERS = [
     ["store", "check"],
     ["store", "stats"],
     ["store", "vacuum"],
+    ["store", "upkeep"],
     ["session", "list"],
     ["session", "show", "chat-42"],
 ]
@@ -50,6 +56,40 @@ def test_check_names_problems_and_exits_with_1(cli: Cli, store_url: str, sqlite_
     assert plain.err == "error: the store has 1 problems\n"
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a person sees at the terminal that standard error is."""
+    written = io.StringIO()
+    screen = Console(file=written, force_terminal=True, width=200)
+    monkeypatch.setattr("sojourn_worker.cli.upkeep.console", lambda **_: screen)
+    return written
+
+
+def test_check_shows_a_person_the_share_that_is_done(
+    cli: Cli, store_url: str, terminal: io.StringIO
+) -> None:
+    """In the end all of it; programs are shown nothing."""
+    talk(store_url, "chat-42", "hello")
+    assert cli("store", "check", "--store", store_url, "--json").code == 0
+    assert terminal.getvalue() == ""
+    assert cli("store", "check", "--store", store_url).code == 0
+
+    assert "checking 1 sessions and 2 nodes" in terminal.getvalue()
+    assert "100%" in terminal.getvalue()
+
+
+def test_check_looks_at_a_store_that_cannot_tell_how_far_it_is(
+    cli: Cli, terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store of the app's own, which gives its problems and nothing else."""
+    kept = replace(apps.app, store=MemoryStore())
+    monkeypatch.setattr(apps, "kept", kept, raising=False)
+    ended = cli("store", "check", "--app", "tests.cli.apps:kept")
+
+    assert (ended.code, ended.out) == (0, "0 sessions, 0 nodes, 0 problems\n")
+    assert "%" not in terminal.getvalue()
+
+
 def test_stats_counts(cli: Cli, store_url: str) -> None:
     """As JSON, and as a plain table."""
     talk(store_url, "chat-42", "hello", "again")
@@ -63,10 +103,10 @@ def test_stats_counts(cli: Cli, store_url: str) -> None:
 def test_vacuum_says_what_it_removed(cli: Cli, store_url: str) -> None:
     """Nothing is tombstoned here, so nothing goes."""
     talk(store_url, "chat-42", "hello")
-    removed = cli("store", "vacuum", "--store", store_url, "--json").json
+    told = cli("store", "vacuum", "--store", store_url, "--json").json
 
-    assert removed["removed"] == 0
-    assert removed["size_bytes"] > 0
+    assert told["vacuum"]["removed"] == 0
+    assert told["size_bytes"] > 0
     assert cli("store", "check", "--store", store_url).code == 0
 
 

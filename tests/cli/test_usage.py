@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.conftest import Cli, environment
 
+STORE = ("check", "stats", "vacuum", "reconcile", "upkeep", "migrate")
 COMMANDS = [
     "worker",
     "replay",
@@ -20,7 +21,7 @@ COMMANDS = [
             *("park", "cancel", "approve", "deny", "delete", "events"),
         )
     ),
-    *(f"store {name}" for name in ("check", "stats", "vacuum", "migrate")),
+    *(f"store {name}" for name in STORE),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Record the histories that test_replay.py replays: `python -m tests.replay.record`.
+"""Record the histories that test_replay.py replays: `python -m tests.replay.record [NAME...]`.
 
 Run it for a release, under a new folder, when workflows may do something that they did not do
 before. Never record an older folder anew: it stands for histories that are out in the world.
@@ -20,14 +20,20 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from sojourn import Agent, App, tool
+from sojourn.adapters.blobs.folder import FolderBlobs
+from sojourn.chores import UpkeepPolicy
 from sojourn.errors import ModelUnavailable
 from sojourn.messages import Message
 from sojourn.testing import ScriptedModel
 from sojourn_worker import ClientSession, SessionClient, SojournPlugin
+from sojourn_workflows import options
+from sojourn_workflows.upkeep import UpkeepWorkflow
+from tests.support.neglected import waste
 from tests.support.server import DevServer
 
 FOLDER = Path(__file__).parent / "histories" / "0.1.0"
 QUEUE = "sojourn"
+UPKEEP_ID = f"{options.UPKEEP_ID_PREFIX}{QUEUE}"
 
 
 @tool(idempotent=True)
@@ -80,6 +86,7 @@ class Studio:
     client: Client
     script: Script
     session: ClientSession
+    blobs: FolderBlobs
 
     async def approvals(self) -> str:
         """Wait for a call that waits for a person, and return its id."""
@@ -139,6 +146,16 @@ async def continued(studio: Studio) -> None:
         await studio.session.send("hello", f"turn-{number}")
 
 
+async def upkeep(studio: Studio) -> None:
+    """Record a run that has something to do, and a chore that is refused."""
+    await studio.session.send("hello", "turn-1")
+    await studio.session.send("hello again", "turn-2")
+    await studio.session.park()
+    await waste(studio.blobs, 1)
+    policy = UpkeepPolicy(journals_days=0, receipts_days=0, orphans_days=0, blobs_days=0)
+    await studio.client.execute_workflow(UpkeepWorkflow.run, policy, id=UPKEEP_ID, task_queue=QUEUE)
+
+
 RECORDINGS: dict[str, Callable[[Studio], Awaitable[None]]] = {
     "plain": plain,
     "tools": tools,
@@ -147,23 +164,25 @@ RECORDINGS: dict[str, Callable[[Studio], Awaitable[None]]] = {
     "retry": retry,
     "approval": approval,
     "continued": continued,
+    "upkeep": upkeep,
 }
 
 
 @asynccontextmanager
 async def studio(server: DevServer, name: str, folder: Path) -> AsyncIterator[Studio]:
     """Run a worker and a client that name neither a host nor a person."""
-    script = Script()
+    script, blobs = Script(), FolderBlobs(folder / "blobs")
     app = App(
         agents=[Agent("clerk", model=ScriptedModel(script))],
         tools=[look, post, pay],
         store=f"sqlite:///{folder}/{name}.db",
+        blobs=blobs,
     )
     client = await Client.connect(server.address, plugins=[SojournPlugin(app)], identity="sojourn")
     async with Worker(client, task_queue=QUEUE, identity="sojourn"):
         bounds = {"continue_after_events": 30} if name == "continued" else {}
         session = SessionClient(client, idle=timedelta(minutes=5), **bounds).session(name)
-        yield Studio(client, script, session)
+        yield Studio(client, script, session, blobs)
 
 
 async def record(server: DevServer, name: str) -> None:
@@ -171,7 +190,8 @@ async def record(server: DevServer, name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with studio(server, name, Path(folder)) as made:
             await RECORDINGS[name](made)
-            runs = [run async for run in made.client.list_workflows(f"WorkflowId='session/{name}'")]
+            workflow_id = UPKEEP_ID if name == "upkeep" else f"session/{name}"
+            runs = [run async for run in made.client.list_workflows(f"WorkflowId='{workflow_id}'")]
             runs.sort(key=lambda run: run.start_time)
             for number, run in enumerate(runs, 1):
                 handle = made.client.get_workflow_handle(run.id, run_id=run.run_id)
@@ -182,10 +202,10 @@ async def record(server: DevServer, name: str) -> None:
 
 
 def main() -> None:
-    """Record everything."""
+    """Record what is named, or everything."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with DevServer.started() as server:
-        for name in RECORDINGS:
+        for name in sys.argv[1:] or RECORDINGS:
             asyncio.run(record(server, name))
             sys.stdout.write(f"{name} recorded\n")
 

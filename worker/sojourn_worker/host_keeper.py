@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from sojourn.app import App
+from sojourn.attachment_ports import BlobStore
 from sojourn.host import SessionHost
 from sojourn.ports import SessionStore
 
@@ -17,9 +18,15 @@ class HostKeeper:
     A worker that only replays histories never opens the store.
     """
 
-    def __init__(self, app: App, store: str | SessionStore | None = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        store: str | SessionStore | None = None,
+        blobs: str | BlobStore | None = None,
+    ) -> None:
         self._app = app
         self._store = store
+        self._blobs = blobs
         self._lock = asyncio.Lock()
         self._host: SessionHost | None = None
         self._stack = AsyncExitStack()
@@ -29,7 +36,8 @@ class HostKeeper:
         """Return the host, opening the store if nobody has yet."""
         async with self._lock:
             if self._host is None:
-                self._host = await self._stack.enter_async_context(self._app.host(self._store))
+                opening = self._app.host(self._store, self._blobs)
+                self._host = await self._stack.enter_async_context(opening)
             return self._host
 
     @asynccontextmanager

@@ -14,13 +14,16 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from typing_extensions import override
 
 from sojourn.app import App
+from sojourn.attachment_ports import BlobStore
 from sojourn.ports import SessionStore
 from sojourn_activities.reading import ReadActivities
 from sojourn_activities.session import SessionActivities
+from sojourn_activities.upkeep import UpkeepActivities
 from sojourn_worker.converter import with_pydantic
 from sojourn_worker.host_keeper import HostKeeper
 from sojourn_workflows import options
 from sojourn_workflows.session import SessionWorkflow
+from sojourn_workflows.upkeep import UpkeepWorkflow
 
 PASSED_THROUGH = ("sojourn", "sojourn_activities", "sojourn_workflows")
 DEFAULT_STICKY = timedelta(seconds=10)
@@ -29,7 +32,7 @@ GRACE = timedelta(seconds=10)
 
 
 class SojournPlugin(SimplePlugin):
-    """Adds Sojourn's workflow, activities and data converter to a client and its workers.
+    """Adds Sojourn's workflows, activities and data converter to a client and its workers.
 
     What the user set stays: a codec, other converters' codecs, interceptors, tuners. The store is
     opened at the first activity, so that replaying histories needs none.
@@ -37,15 +40,22 @@ class SojournPlugin(SimplePlugin):
     Args:
         app: the app, or None for a client that only talks to sessions.
         store: a store instead of the app's own.
+        blobs: a blob store instead of the app's own.
     """
 
-    def __init__(self, app: App | None = None, *, store: str | SessionStore | None = None) -> None:
+    def __init__(
+        self,
+        app: App | None = None,
+        *,
+        store: str | SessionStore | None = None,
+        blobs: str | BlobStore | None = None,
+    ) -> None:
         self.app = app
-        self.keeper = HostKeeper(app, store) if app else None
+        self.keeper = HostKeeper(app, store, blobs) if app else None
         super().__init__(
             "sojourn.SojournPlugin",
             data_converter=with_pydantic,
-            workflows=[SessionWorkflow],
+            workflows=[SessionWorkflow, UpkeepWorkflow],
             activities=self._activities(),
             workflow_runner=_passing_through,
             run_context=self._run_context,
@@ -66,8 +76,16 @@ class SojournPlugin(SimplePlugin):
     def _activities(self) -> list[Callable[..., Any]]:
         if self.keeper is None:
             return []
-        turns, reads = SessionActivities(self.keeper.get), ReadActivities(self.keeper.get)
-        return [turns.begin, turns.step, turns.call, turns.commit, turns.park, reads.read]
+        host = self.keeper.get
+        turns, reads, upkeep = SessionActivities(host), ReadActivities(host), UpkeepActivities(host)
+        of_turns: list[Callable[..., Any]] = [
+            turns.begin,
+            turns.step,
+            turns.call,
+            turns.commit,
+            turns.park,
+        ]
+        return [*of_turns, reads.read, upkeep.upkeep]
 
     @asynccontextmanager
     async def _run_context(self) -> AsyncIterator[None]:

@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from sojourn.app import App
+from sojourn.attachment_ports import BlobStore
 from sojourn.errors import ServerUnavailable, ShutdownTooSlow
 from sojourn.ports import SessionStore
 from sojourn_worker.connect import connect
@@ -35,6 +36,7 @@ async def serve(
     task_queue: str,
     store: str | SessionStore | None = None,
     grace: timedelta = GRACE,
+    blobs: str | BlobStore | None = None,
 ) -> None:
     """Run a worker of `app` as this process's only work, until SIGTERM or SIGINT.
 
@@ -46,7 +48,7 @@ async def serve(
         StoreError: the store cannot be opened.
         ServerUnavailable: no server answers, or it refuses the worker.
     """
-    plugin = SojournPlugin(app, store=store)
+    plugin = SojournPlugin(app, store=store, blobs=blobs)
     if plugin.keeper is None:
         raise AssertionError(plugin)
     async with plugin.keeper.used():

@@ -8,12 +8,14 @@ from pydantic import ValidationError
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
+from sojourn.chores import Chore
 from sojourn.errors import SojournError
 from sojourn.requests import TurnLimits
 from sojourn.turn import ToolCallRef
 
 TASK_QUEUE = "sojourn"
 WORKFLOW_ID_PREFIX = "session/"
+UPKEEP_ID_PREFIX = "sojourn-upkeep/"
 
 # A worker that dies in a workflow task is missed after this long.
 TASK_TIMEOUT = timedelta(seconds=3)
@@ -31,6 +33,11 @@ OVERGROWN = 2
 # The server ends a run at 51,200 events, and fails a workflow task with 2,000 open activities.
 MAX_TURN_EVENTS = 40_000
 MAX_PARALLEL_CALLS = 500
+
+# Of each chore in one run of upkeep, which then has some hundred events: the next run goes on.
+MAX_STRETCHES = 20
+# Beyond this a run of upkeep is ended: while one is open, the schedule starts no other.
+UPKEEP_TIMEOUT = timedelta(days=1)
 
 # Attempts that workers' deaths may cost, beyond what the model or the tool may cost itself.
 INFRASTRUCTURE_ATTEMPTS = 3
@@ -110,4 +117,16 @@ def tool_settle(limits: TurnLimits) -> ActivityConfig:
         schedule_to_close_timeout=timedelta(minutes=5),
         heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
         retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=100)),
+    )
+
+
+def upkeep(chore: Chore) -> ActivityConfig:
+    """Return how a stretch of a chore is run: the sweep of a large blob store takes long."""
+    longest = timedelta(hours=1) if chore is Chore.BLOBS else timedelta(minutes=5)
+    return ActivityConfig(
+        summary=chore,
+        start_to_close_timeout=longest,
+        schedule_to_close_timeout=2 * longest,
+        heartbeat_timeout=timedelta(seconds=10),
+        retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1), maximum_attempts=10),
     )

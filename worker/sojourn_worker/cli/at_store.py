@@ -155,6 +155,7 @@ def _described(view: SessionView) -> str:
         f"orphaned  {', '.join(view.tools.orphaned) or '-'}",
         f"tokens    {view.usage.input_tokens} in, {view.usage.output_tokens} out",
         f"lease     {_holder(view)}",
+        *(f"healed    {each.kind} at {each.node_id}: {each.detail}" for each in view.healed),
     ]
     return "\n".join([*lines, *map(_spoken, view.messages)])
 

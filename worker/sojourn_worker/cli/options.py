@@ -8,6 +8,9 @@ import typer
 
 from sojourn_worker.cli.report import WRONG_USAGE
 
+MAX_DAYS = 36_500.0
+NEVER = "never"
+
 # Plain help, on a terminal and in a pipe alike; errors are shown by `Report`.
 PLAIN: dict[str, Any] = {
     "add_completion": False,
@@ -32,6 +35,16 @@ Store = Annotated[
         show_default=False,
     ),
 ]
+Blobs = Annotated[
+    str | None,
+    typer.Option(
+        "--blobs",
+        metavar="URL",
+        help="Where attachments have their bytes, such as file:///var/lib/blobs or s3://bucket. "
+        "[env: SOJOURN_BLOBS; default: the app's]",
+        show_default=False,
+    ),
+]
 Queue = Annotated[
     str | None,
     typer.Option(
@@ -47,6 +60,30 @@ Agent = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.", show_default=False)]
 SessionId = Annotated[str, typer.Argument(metavar="ID", help="The session.", show_default=False)]
+
+
+def days(given: object) -> float:
+    """Read an age in days.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    try:
+        age = float(str(given))
+    except ValueError:
+        age = -1.0
+    if not 0 <= age <= MAX_DAYS:
+        raise typer.BadParameter(f"{str(given)!r} is no age in days: write 30, or 0.5")
+    return age
+
+
+def days_or_never(given: object) -> float | None:
+    """Read an age in days, or None for what is kept for ever.
+
+    Raises:
+        BadParameter: it is neither.
+    """
+    return None if given == NEVER else days(given)
 
 
 def examples(*lines: str) -> str:

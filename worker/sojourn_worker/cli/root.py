@@ -66,11 +66,12 @@ def sojourn(
         "sojourn worker --app examples.clerk.app:app --store sqlite:///sojourn.db"
     )
 )
-def worker(
+def worker(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     context: typer.Context,
     app: options.App = None,
     task_queue: options.Queue = None,
     store: options.Store = None,
+    blobs: options.Blobs = None,
     grace: Annotated[
         float,
         typer.Option(
@@ -85,7 +86,7 @@ def worker(
     the process at once. Whatever was cut off goes on with another worker. With --json the log is
     JSON lines.
     """
-    given = Settings.given(store, app, task_queue)
+    given = Settings.given(store, app, task_queue, blobs)
     debug = bool(context.find_root().params["debug"])
     output.run(serving.work(given, grace, as_json=as_json, debug=debug), as_json=as_json)
 

@@ -45,7 +45,8 @@ async def work(
     _log_to_stderr(as_json=as_json, debug=debug)
     app = load_app(settings.app)
     grace = timedelta(seconds=grace_seconds)
-    await serve(app, settings.task_queue or options.TASK_QUEUE, settings.store, grace)
+    queue = settings.task_queue or options.TASK_QUEUE
+    await serve(app, queue, settings.store, grace, settings.blobs)
     return None
 
 
