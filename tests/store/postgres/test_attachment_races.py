@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sojourn.adapters.postgres import PostgresStore
+from sojourn.attachment import StoredAttachment
 from sojourn.clock import ManualClock
 from sojourn.ports import SessionStore
 from sojourn.testing.conformance.making import (
@@ -102,11 +103,14 @@ async def test_an_intent_that_is_being_forgotten_is_begun_anew(
     store: PostgresStore, postgres_url: str, clock: ManualClock
 ) -> None:
     """Its key does not come back."""
+
+    async def begin_anew() -> StoredAttachment:
+        return await store.begin_attachment(intent(await begun(store, "t2"), "k2"))
+
     await abandoned(store, clock)
-    lease = await begun(store, "t2")
     async with in_flight(postgres_url, clock) as rival:
         assert await rival.forget_intents(clock.now() + DAY, 10) == 1
-        anew = await held_up(postgres_url, store.begin_attachment(intent(lease, "k2")))
+        anew = await held_up(postgres_url, begin_anew())
 
     assert (await anew).blob_key == "k2"
     assert await store.keys_in_use(["k1", "k2"]) == {"k2"}
