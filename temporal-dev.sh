@@ -274,7 +274,8 @@ demo() {
 run_tests() {
   prepare dev
   cd "$root"
-  exec "$venv/bin/python" -m pytest "$@"
+  # Two at a time: much of a test is waiting for a server. A later `-n 0` among the arguments wins.
+  exec "$venv/bin/python" -m pytest -n 2 --dist worksteal "$@"
 }
 
 lint() {

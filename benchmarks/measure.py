@@ -58,11 +58,11 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.2f} ms"
 
 
-def publish(title: str, command: str, rows: Sequence[Row], notes: str) -> None:
+def publish(title: str, command: str, rows: Sequence[Row], notes: str, path: Path = PAGE) -> None:
     """Print the table, and put it into docs/benchmarks.md in place of its older self."""
     text = _section(title, command, rows, notes)
     sys.stdout.write(text + "\n")
-    page = PAGE.read_text() if PAGE.exists() else "# Benchmarks\n"
+    page = path.read_text() if path.exists() else "# Benchmarks\n"
     start, end = f"<!-- {title} -->\n", f"<!-- end of {title} -->\n"
     block = f"{start}{text}\n{end}"
     if start in page:
@@ -70,7 +70,7 @@ def publish(title: str, command: str, rows: Sequence[Row], notes: str) -> None:
         page = before + block + rest.split(end, 1)[1]
     else:
         page = f"{page.rstrip()}\n\n{block}"
-    PAGE.write_text(page)
+    path.write_text(page)
 
 
 def _section(title: str, command: str, rows: Sequence[Row], notes: str) -> str:

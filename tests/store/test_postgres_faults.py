@@ -23,7 +23,7 @@ from sojourn.errors import (
 )
 from sojourn.lease import Lease
 from sojourn.reads import ReadScope
-from tests.store.making import answer, chain, commit_of, opening, ref, wish
+from sojourn.testing.conformance.making import answer, chain, commit_of, opening, ref, wish
 from tests.support.postgres import migrated, postgres_url, with_pool
 from tests.support.relay import Relay
 

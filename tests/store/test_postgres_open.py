@@ -25,7 +25,7 @@ from sojourn.errors import (
     StoreUnavailable,
     StoreUnusable,
 )
-from tests.store.making import chain, commit_of, opening, path_ids, spent, wish
+from sojourn.testing.conformance.making import chain, commit_of, opening, path_ids, spent, wish
 from tests.support.postgres import (
     administer,
     bare_postgres_url,

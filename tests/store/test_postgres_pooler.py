@@ -19,7 +19,7 @@ import pytest
 
 from sojourn.adapters.postgres import PostgresStore
 from sojourn.reads import ReadScope
-from tests.store.making import (
+from sojourn.testing.conformance.making import (
     answer,
     chain,
     commit_of,

@@ -22,7 +22,7 @@ from sojourn.errors import Contended, GraphCorrupt, SojournError, StoreError
 from sojourn.ids import digest
 from sojourn.lease import Lease, LeaseOwner
 from sojourn.reads import ReadScope, TurnOpening
-from tests.store.making import (
+from sojourn.testing.conformance.making import (
     ALICE,
     ALICE_REBORN,
     BOB,

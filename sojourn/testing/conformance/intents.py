@@ -35,7 +35,7 @@ async def given_up(store: SessionStore, clock: ManualClock, count: int = 1) -> N
 async def test_an_intent_of_a_dead_turn_is_forgotten(
     store: SessionStore, clock: ManualClock
 ) -> None:
-    """Older than the bound, and its turn has no journal: nobody will commit it any more."""
+    """Older than the bound, and no turn of its session is open: nobody will commit it."""
     await given_up(store, clock)
 
     assert await store.forget_intents(clock.now(), 100) == 0
@@ -56,6 +56,21 @@ async def test_an_intent_of_a_live_turn_is_never_forgotten(
 
     assert await store.forget_intents(clock.now(), 100) == 0
     assert list(await store.attachments("s")) == [row]
+
+
+async def test_an_intent_is_kept_for_any_open_turn_of_its_session(
+    store: SessionStore, clock: ManualClock
+) -> None:
+    """Another turn may have kept the same bytes, and come back for them; a stranger's may not."""
+    await given_up(store, clock)
+    await begun(store, "t2")
+    clock.advance(DAY)
+    assert await store.forget_intents(clock.now(), 100) == 0
+    assert await store.attachment("s", ID) is not None
+    await store.commit(commit_of(await begun(store, "t2"), 1, leaf="a"))
+    await begun(store, "t3", session="other")
+
+    assert await store.forget_intents(clock.now(), 100) == 1
 
 
 async def test_an_intent_that_a_live_turn_took_over_is_kept(

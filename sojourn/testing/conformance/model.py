@@ -89,12 +89,10 @@ class ModelSession:
         return len(lost)
 
     def forget(self) -> None:
-        """Drop the pending rows of turns without a journal."""
-        self.attachments = {
-            key: (turn, is_permanent)
-            for key, (turn, is_permanent) in self.attachments.items()
-            if is_permanent or turn in self.journals
-        }
+        """Drop the pending rows, if no turn is open that may come back for them."""
+        if not self.journals:
+            rows = self.attachments.items()
+            self.attachments = {key: (turn, True) for key, (turn, is_kept) in rows if is_kept}
 
 
 @dataclass

@@ -1,11 +1,11 @@
 """How much the machine tries: as much as Hypothesis's profile `sojourn` says.
 
-Register a profile of that name, in a `conftest.py` say, to try more.
+Register a profile of that name, in a `conftest.py` say, to try more, and to shrink what failed.
 """
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.errors import InvalidArgument
 
 NAME = "sojourn"
@@ -25,4 +25,5 @@ def _profile() -> settings:
     try:
         return settings.get_profile(NAME)
     except InvalidArgument:
-        return settings(max_examples=15, stateful_step_count=40)
+        # To shrink what failed may take minutes, longer than a test may run.
+        return settings(max_examples=15, stateful_step_count=40, phases=[Phase.generate])

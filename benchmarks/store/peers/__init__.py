@@ -1,0 +1,3 @@
+"""Other libraries that keep conversations, doing the same beside ours."""
+
+from __future__ import annotations
