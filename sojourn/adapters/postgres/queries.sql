@@ -1,5 +1,6 @@
--- begin_read: Begin to read one state of the store.
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+-- begin_read: Begin to read one state of the store; to compile such queries takes longer than to run
+-- them.
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off;
 
 -- begin_write: Begin to write; whoever waits for a lock gives up before the caller does.
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s';
