@@ -30,17 +30,17 @@ WITH RECURSIVE ground AS MATERIALIZED (
     UNION ALL
     SELECT n.seq, n.parent FROM up JOIN sojourn.nodes n ON n.seq = up.parent
     WHERE n.seq < up.seq AND NOT n.tombstoned
-), found (seq) AS (
-    SELECT seq FROM up
-    UNION ALL
-    SELECT n.seq FROM ground JOIN sojourn.nodes n
-    ON n.seq >= ground.sid << 32 AND n.seq < (ground.sid + 1) << 32
-    WHERE NOT n.tombstoned
 )
 SELECT
     n.node_id, (SELECT o.node_id FROM sojourn.nodes o WHERE o.seq = n.parent), n.kind, n.body,
     n.turn_id, n.created_at, n.seq, n.parent
-FROM found JOIN sojourn.nodes n USING (seq);
+FROM up JOIN sojourn.nodes n USING (seq)
+UNION ALL
+SELECT
+    n.node_id, (SELECT o.node_id FROM sojourn.nodes o WHERE o.seq = n.parent), n.kind, n.body,
+    n.turn_id, n.created_at, n.seq, n.parent
+FROM ground JOIN sojourn.nodes n
+ON n.seq >= ground.sid << 32 AND n.seq < (ground.sid + 1) << 32 AND NOT n.tombstoned;
 
 -- read_node: A live node that a session sees: its own, or on the way to where it was forked.
 SELECT
