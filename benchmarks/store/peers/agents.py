@@ -10,8 +10,9 @@ from typing import Any
 
 from typing_extensions import override
 
-from benchmarks.store.peers.saver import Library, Saver, texts
+from benchmarks.store.peers.saver import MESSAGES, Library, Saver, texts
 from benchmarks.store.places import Place, sqlite
+from sojourn import ids
 
 MODULE = "agents"
 
@@ -23,13 +24,13 @@ class AgentsSaver(Saver):
         self._path = path
         self._stack = stack
         self._session: Any = None
-        self._turns = self._begun = 0
+        self._turns = 0
 
     @override
     async def begin(self, turns: int) -> None:
-        self._begun += 1
+        self._turns = 0
         library = import_module(MODULE)
-        session = library.SQLiteSession(f"session-{self._begun}", self._path)
+        session = library.SQLiteSession(ids.mint("session"), self._path)
         self._session = self._stack.enter_context(closing(session))
         await self._session.add_items([each for _ in range(turns) for each in self._turn()])
 
@@ -38,8 +39,8 @@ class AgentsSaver(Saver):
         await self._session.add_items(self._turn())
 
     @override
-    async def load(self) -> int:
-        return len(await self._session.get_items())
+    async def load(self) -> None:
+        assert len(await self._session.get_items()) == self._turns * MESSAGES
 
     def _turn(self) -> list[dict[str, str]]:
         said, call = texts(self._turns), f"call-{self._turns}"

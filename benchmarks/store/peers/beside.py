@@ -2,93 +2,80 @@
 
 from __future__ import annotations
 
+import gc
+import random
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from statistics import fmean, median
 
-from benchmarks.commit import BODIES
 from benchmarks.measure import interleaved
-from benchmarks.store.peers.agents import AGENTS
-from benchmarks.store.peers.langgraph import LANGGRAPH
-from benchmarks.store.peers.ours import OURS
-from benchmarks.store.peers.saver import Library, Saver, size_bytes
-from benchmarks.store.places import Place
+from benchmarks.store.peers.cast import Cast, Player, Role, gathered
+from benchmarks.store.peers.saver import size_bytes
 from benchmarks.store.scale import Scale
 
-Named = Mapping[str, float]
+ByRole = Mapping[Role, float]
+
+# A conversation of so many turns is still about as long after those that are measured.
+LONG = 1_000
+TURNS = 5
+HEAVY = 0.010  # whose turn takes so many seconds
 
 
-@dataclass
+@dataclass(frozen=True)
 class Costs:
-    """What was measured: by length, then by library.
+    """What was measured.
 
     Attributes:
         saving: seconds to save one more turn.
         disk: bytes that one more turn takes.
         loading: seconds to load the conversation.
-        remarks: who is missing, and who was spared what.
+        remarks: who is missing, and who was stopped.
     """
 
-    saving: dict[int, Named] = field(default_factory=dict[int, Named])
-    disk: dict[int, Named] = field(default_factory=dict[int, Named])
-    loading: dict[int, Named] = field(default_factory=dict[int, Named])
-    remarks: list[str] = field(default_factory=list[str])
+    saving: ByRole
+    disk: ByRole
+    loading: ByRole
+    remarks: list[str]
 
 
 async def costs(scale: Scale) -> Costs:
-    """Measure all that are installed, at each length until they take too long."""
-    found = Costs()
-    libraries = [*OURS, *(each for each in (*LANGGRAPH, *AGENTS) if _is_there(each, found))]
-    for length in scale.shared:
-        await _measure(libraries, length, scale, found)
-        slow = [each for each in libraries if found.saving[length][each.name] > scale.patience]
-        libraries = [each for each in libraries if each not in slow]
-        found.remarks += [
-            f"{each.name} was stopped after {length:,} turns: "
-            f"a turn takes longer than {scale.patience * 1000:.0f} ms."
-            for each in slow
-            if length < scale.shared[-1]
-        ]
-    return found
+    """Measure in turn, lengths too: a busy minute of the machine spoils none of them alone.
+
+    Those who write very much come last: nobody else's turn shall pay for theirs.
+    """
+    async with gathered(scale) as cast:
+        saved: dict[Role, list[float]] = {role: [] for role in cast.players}
+        grown: dict[Role, list[float]] = {role: [] for role in cast.players}
+        draw = random.Random(scale.rounds)  # noqa: S311 - nothing secret
+        for group in _light(cast), _heavy(cast):
+            for _ in range(scale.few):
+                for role in draw.sample(group, len(group)):
+                    seconds, size = await _turns(role, cast.players[role])
+                    saved[role].append(seconds)
+                    grown[role].append(size)
+        works = {str(role): player.saver.load for role, player in cast.players.items()}
+        gc.collect()
+        gc.freeze()  # what was made to be saved is in nobody's way
+        medians = await interleaved(works, max(scale.few // 4, 1))
+    saving = {role: median(each) for role, each in saved.items()}
+    disk = {role: fmean(each) for role, each in grown.items()}
+    loading = {role: medians[str(role)] for role in saved}
+    return Costs(saving, disk, loading, cast.remarks)
 
 
-def _is_there(library: Library, found: Costs) -> bool:
-    if library.is_installed():
-        return True
-    found.remarks.append(f"{library.name} is not installed: not measured.")
-    return False
+def _light(cast: Cast) -> list[Role]:
+    return [role for role, player in cast.players.items() if player.a_turn <= HEAVY]
 
 
-async def _measure(libraries: list[Library], length: int, scale: Scale, found: Costs) -> None:
-    async with AsyncExitStack() as stack:
-        places = {each.name: stack.enter_context(each.make()) for each in libraries}
-        savers = {
-            each.name: await stack.enter_async_context(each.opened(places[each.name]))
-            for each in libraries
-        }
-        rounds = scale.few if length == scale.shared[-1] else scale.few * 3
-        # A conversation is another one before it has grown much.
-        step = min(max(length // 10, 5), rounds)
-        saved: list[Named] = []
-        grown: list[Named] = []
-        for _ in range(rounds // step):
-            for saver in savers.values():
-                await saver.begin(length)
-            before = _sizes(places)
-            saved.append(await interleaved({n: s.save for n, s in savers.items()}, step))
-            after = _sizes(places)
-            grown.append({name: (after[name] - before[name]) / step for name in places})
-        found.saving[length] = {name: median(each[name] for each in saved) for name in savers}
-        found.disk[length] = {name: fmean(each[name] for each in grown) for name in savers}
-        loads = {n: partial(_load, s, (length + step) * len(BODIES)) for n, s in savers.items()}
-        found.loading[length] = await interleaved(loads, max(scale.few // 4, 1))
+def _heavy(cast: Cast) -> list[Role]:
+    return [role for role, player in cast.players.items() if player.a_turn > HEAVY]
 
 
-async def _load(saver: Saver, messages: int) -> None:
-    assert await saver.load() == messages
-
-
-def _sizes(places: Mapping[str, Place]) -> dict[str, int]:
-    return {name: size_bytes(place) for name, place in places.items()}
+async def _turns(role: Role, player: Player) -> tuple[float, float]:
+    """Save a few turns, one after another; return the seconds and the bytes of one."""
+    if role.turns < LONG:
+        await player.saver.begin(role.turns)
+    turns = TURNS if player.a_turn <= HEAVY else 1
+    before = size_bytes(player.place)
+    medians = await interleaved({"": player.saver.save}, turns)
+    return medians[""], (size_bytes(player.place) - before) / turns

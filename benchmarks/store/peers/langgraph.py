@@ -9,8 +9,9 @@ from typing import Any
 
 from typing_extensions import override
 
-from benchmarks.store.peers.saver import Library, Saver, texts
+from benchmarks.store.peers.saver import MESSAGES, Library, Saver, texts
 from benchmarks.store.places import Place, postgres, sqlite
+from sojourn import ids
 
 CHANNEL = "messages"
 SQLITE, POSTGRES = "langgraph.checkpoint.sqlite.aio", "langgraph.checkpoint.postgres.aio"
@@ -25,14 +26,13 @@ class LanggraphSaver(Saver):
         self._thread: Any = {}
         self._config: Any = {}
         self._messages: list[Any] = []
-        self._turns = self._begun = 0
+        self._turns = 0
         self._version: Any = None
 
     @override
     async def begin(self, turns: int) -> None:
         """Have the last checkpoint alone: those before it would make the rest dearer, if at all."""
-        self._begun += 1
-        thread = {"thread_id": f"thread-{self._begun}", "checkpoint_ns": ""}
+        thread = {"thread_id": ids.mint("thread"), "checkpoint_ns": ""}
         self._thread = self._config = {"configurable": thread}
         self._messages, self._turns, self._version = [], 0, None
         for _ in range(turns - 1):
@@ -51,9 +51,9 @@ class LanggraphSaver(Saver):
         self._config = await self._saver.aput(self._config, checkpoint, facts, versions)
 
     @override
-    async def load(self) -> int:
+    async def load(self) -> None:
         found = await self._saver.aget_tuple(self._thread)
-        return len(found.checkpoint["channel_values"][CHANNEL])
+        assert len(found.checkpoint["channel_values"][CHANNEL]) == self._turns * MESSAGES
 
     def _take_turn(self) -> None:
         said, call = texts(self._turns), f"call-{self._turns}"

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from typing_extensions import override
 
 from benchmarks.commit import Writer
-from benchmarks.store.peers.saver import Library, Saver
+from benchmarks.store.peers.saver import MESSAGES, Library, Saver
 from benchmarks.store.places import Place, postgres, sqlite
 from benchmarks.store.turns import grow, writer_of
+from sojourn import ids
 from sojourn.messages import Message
 from sojourn.ports import SessionStore
 from sojourn.reads import ReadScope
@@ -23,12 +24,10 @@ class OurSaver(Saver):
         self._store = store
         self._hasty = hasty
         self._writer = Writer(store, "none")
-        self._begun = 0
 
     @override
     async def begin(self, turns: int) -> None:
-        self._begun += 1
-        self._writer = await writer_of(self._hasty, f"session-{self._begun}")
+        self._writer = await writer_of(self._hasty, ids.mint("session"))
         await grow(self._writer, turns)
         self._writer.store = self._store
 
@@ -37,10 +36,11 @@ class OurSaver(Saver):
         await self._writer.commit()
 
     @override
-    async def load(self) -> int:
+    async def load(self) -> None:
         read = await self._store.load(self._writer.session_id, ReadScope.FULL_GRAPH)
         assert read is not None
-        return len([Message.decode(node.body) for node in read.nodes])
+        messages = [Message.decode(node.body) for node in read.nodes]
+        assert len(messages) == self._writer.turns * MESSAGES
 
 
 @asynccontextmanager

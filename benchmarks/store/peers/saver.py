@@ -17,6 +17,7 @@ import psycopg
 from benchmarks.store.places import Place
 
 VARIETY = 64
+MESSAGES = 4  # a turn
 
 
 class Saver(Protocol):
@@ -30,8 +31,8 @@ class Saver(Protocol):
         """Save the next turn, durably."""
         ...
 
-    async def load(self) -> int:
-        """Load the whole conversation as messages; return how many."""
+    async def load(self) -> None:
+        """Load the whole conversation as messages; none may be missing."""
         ...
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from benchmarks.commit import TURN_BYTES
 from benchmarks.measure import Row, milliseconds
 from benchmarks.store.part import Lines, Part, kilobytes
-from benchmarks.store.peers.beside import Named, costs
+from benchmarks.store.peers.beside import ByRole, costs
+from benchmarks.store.peers.cast import Role
 from benchmarks.store.peers.ours import OURS
 from benchmarks.store.scale import Scale
 
@@ -19,7 +20,10 @@ NOTES = (
     "last checkpoint alone. The floor of a peer is ours on the same kind of database at the same "
     "length; that of ours is the shortest session."
 )
-LOADING = "The whole conversation, decoded: of ours every node, as messages. Floors as above."
+LOADING = (
+    "The whole conversation: ours as messages that were validated, theirs as the dictionaries that "
+    "were saved. Floors as above."
+)
 SHOWN = f"![What saving one more turn costs, by the turns that there are]({PICTURE})"
 IN_FILE, ON_SERVER = (library.name for library in OURS)
 
@@ -36,26 +40,26 @@ async def measure(scale: Scale) -> list[Part]:
     ]
 
 
-def _rows(measured: Mapping[int, Named], shown: Callable[[float], str]) -> list[Row]:
-    rows: list[Row] = []
-    shortest, *_ = measured.values()
-    for length, by_name in measured.items():
-        for name, value in by_name.items():
-            is_ours = name in {IN_FILE, ON_SERVER}
-            floor = shortest[name] if is_ours else by_name[_ours_for(name)]
-            what = f"{name}, {length:,} turns"
-            rows.append(Row(what, shown(value), shown(floor), value / floor))
-    return rows
+def _rows(measured: ByRole, shown: Callable[[float], str]) -> list[Row]:
+    return [_row(role, measured, shown) for role in measured]
+
+
+def _row(role: Role, measured: ByRole, shown: Callable[[float], str]) -> Row:
+    beneath = role._replace(name=_ours_for(role.name))
+    if beneath == role:
+        beneath = role._replace(turns=min(each.turns for each in measured))
+    value, floor = measured[role], measured[beneath]
+    what = f"{role.name}, {role.turns:,} turns"
+    return Row(what, shown(value), shown(floor), value / floor)
 
 
 def _ours_for(name: str) -> str:
-    return ON_SERVER if "postgres" in name else IN_FILE
+    return ON_SERVER if "postgres" in name.lower() else IN_FILE
 
 
-def _lines(measured: Mapping[int, Named]) -> Lines:
-    """Turn what was measured around: by name, then by length."""
-    names, *_ = measured.values()
-    return {
-        name: {length: each[name] for length, each in measured.items() if name in each}
-        for name in names
-    }
+def _lines(measured: ByRole) -> Lines:
+    """Sort what was measured by name, and then by length."""
+    lines: dict[str, dict[int, float]] = {}
+    for role, value in measured.items():
+        lines.setdefault(role.name, {})[role.turns] = value
+    return lines
