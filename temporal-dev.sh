@@ -162,7 +162,8 @@ prepare() {
   "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
   if ! is_current "$1"; then
     is_usable || create_venv
-    install "installing the packages of requirements/$1.txt" "$(grep -c == "$lock")" -r "$lock"
+    # --no-deps: the lock is whole; a pip that looks for `coverage[toml]` itself would find one newer than the lock.
+    install "installing the packages of requirements/$1.txt" "$(grep -c == "$lock")" --no-deps -r "$lock"
     # hatchling and editables come with the lock: nothing is fetched to build the project itself.
     install "installing sojourn" 1 --no-deps --no-build-isolation -e "$root"
     fingerprint run >"$venv/run.stamp"

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sojourn.adapters import rules
+from sojourn.adapters import columns, rules
 from sojourn.adapters.postgres import graph_reads, rows, sessions
 from sojourn.adapters.postgres.database import Connection, Database
 from sojourn.adapters.postgres.sessions import SessionRow
@@ -142,7 +142,7 @@ def _facts(
         "revision": commit.expected_head_revision,
         "now": now,
         **_node_facts(commit, places),
-        "config": rows.dumped(commit.config) if commit.config is not None else None,
+        "config": columns.dumped(commit.config) if commit.config is not None else None,
         "tool_digest": tools.digest if tools else None,
         "tool_generation": tools.generation if tools else None,
         "tool_body": tools.body if tools else None,
@@ -151,7 +151,7 @@ def _facts(
         "plugin_body": plugins.body if plugins else None,
         "usage": json.dumps([_spent(entry) for entry in commit.usage]) if commit.usage else None,
         "attachment_ids": list(commit.attachment_ids),
-        "result": rows.dumped(commit.result),
+        "result": columns.dumped(commit.result),
         "is_turn": commit.is_turn,
         "release": commit.release,
     }

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from sojourn import ids
-from sojourn.adapters import rules
-from sojourn.adapters.postgres import commits, leases, rows, sessions
+from sojourn.adapters import columns, rules
+from sojourn.adapters.postgres import commits, leases, sessions
 from sojourn.adapters.postgres.database import Connection, Database
 from sojourn.adapters.postgres.sessions import SessionRow
 from sojourn.adapters.postgres.sql import SQL
@@ -42,7 +42,7 @@ async def record(
 async def effects(database: Database, session_id: str, turn_id: str, after: int) -> list[Effect]:
     """Return what is new in a turn's journal."""
     facts = {"session_id": session_id, "turn_id": turn_id, "after": after}
-    return [rows.effect(row) for row in await database.rows(SQL["effects"], facts)]
+    return [columns.effect(row) for row in await database.rows(SQL["effects"], facts)]
 
 
 async def _open_turn(
@@ -87,7 +87,7 @@ async def _record(
 async def _journal(connection: Connection, session: SessionRow, turn_id: str) -> list[Effect]:
     facts = {"sid": session.sid, "turn_id": turn_id}
     found = await connection.execute(SQL["journal"], facts, binary=True)
-    return [rows.effect(row) for row in await found.fetchall()]
+    return [columns.effect(row) for row in await found.fetchall()]
 
 
 async def _save(
@@ -109,7 +109,7 @@ def _facts(ref: EffectRef, outcome: Outcome, now: datetime | None) -> dict[str, 
         "kind": outcome.kind.value,
         "status": outcome.status.value,
         "attempt_id": outcome.attempt_id,
-        "facts": rows.dumped(outcome.facts),
+        "facts": columns.dumped(outcome.facts),
         "payload": outcome.payload,
         "now": now,
     }
@@ -126,7 +126,7 @@ def _opening_facts(opening: TurnOpening, now: datetime | None) -> dict[str, Any]
         "ttl": wish.ttl,
         "known_token": opening.known_token,
         "payload": outcome.payload,
-        "facts": rows.dumped(outcome.facts),
+        "facts": columns.dumped(outcome.facts),
         "now": now,
     }
 

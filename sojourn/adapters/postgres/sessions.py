@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sojourn import ids
+from sojourn.adapters import columns
 from sojourn.adapters.postgres import rows
 from sojourn.adapters.postgres.database import Connection
 from sojourn.adapters.postgres.sql import SQL
@@ -136,7 +137,7 @@ async def ensured(
     facts = {"session_id": session_id, "now": now}
     made = await (await connection.execute(SQL["insert_session"], facts)).fetchone()
     if made is not None:
-        config_facts = {"sid": made[0], "config": rows.dumped(config)}
+        config_facts = {"sid": made[0], "config": columns.dumped(config)}
         await connection.execute(SQL["insert_config"], config_facts)
     return await locked(connection, session_id)
 
@@ -180,14 +181,14 @@ def head(row: Sequence[Any]) -> Head:
         config=json.loads(config),
         tool_state=_state(session.tool_digest, session.tool_generation),
         plugin_state=_state(session.plugin_digest, session.plugin_generation),
-        usage=rows.usage(tokens),
+        usage=columns.usage(tokens),
     )
 
 
 def ledger_entry(row: rows.Row) -> UsageEntry:
     """Return a session's tokens by source and model, of a row of the query `usage`."""
     source, model, *tokens = row
-    return UsageEntry(source=source, model=model, usage=rows.usage(tokens))
+    return UsageEntry(source=source, model=model, usage=columns.usage(tokens))
 
 
 async def _row(connection: Connection, query: str, session_id: str) -> rows.Row | None:

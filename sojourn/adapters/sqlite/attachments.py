@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sojourn.adapters import rules
+from sojourn.adapters import columns, rules
 from sojourn.adapters.sqlite import rows, sessions
 from sojourn.adapters.sqlite.sql import SQL
 from sojourn.attachment import AttachmentIntent, StoredAttachment
@@ -71,7 +71,7 @@ def drop(db: sqlite3.Connection, session_id: str, attachment_id: str, fencing_to
 
 def keys_in_use(db: sqlite3.Connection, blob_keys: Sequence[str]) -> set[str]:
     """Return those of some blob keys that have a row."""
-    return {key for (key,) in db.execute(SQL["keys_in_use"], (rows.dumped(list(blob_keys)),))}
+    return {key for (key,) in db.execute(SQL["keys_in_use"], (columns.dumped(list(blob_keys)),))}
 
 
 def is_any(db: sqlite3.Connection) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sojourn.adapters import checking
+from sojourn.adapters import checking, columns
 from sojourn.adapters import checking_rows as beside
 from sojourn.adapters.checking import RESTORE, Calls, HeadFacts, NodeFacts
 from sojourn.adapters.checking_rows import AttachmentFacts, JournalFacts, LedgerFacts, ReceiptFacts
-from sojourn.adapters.sqlite import errors, rows
+from sojourn.adapters.sqlite import errors
 from sojourn.adapters.sqlite.rows import Row
 from sojourn.adapters.sqlite.sql import SQL
 from sojourn.reads import CheckedPage, Problem
@@ -160,7 +160,7 @@ def _of_fork(row: Row) -> Iterator[Problem]:
     yield Problem(row[0], None, "whose node it was forked at is not noted rightly", RESTORE)
 
 
-_KNOWN = (rows.dumped(list(beside.KINDS)), rows.dumped(list(beside.STATUSES)))
+_KNOWN = (columns.dumped(list(beside.KINDS)), columns.dumped(list(beside.STATUSES)))
 
 _HEADS = Table(
     "check_heads", 1, lambda row: checking.of_head(HeadFacts._make(row)), is_counted=True

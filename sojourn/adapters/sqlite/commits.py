@@ -7,7 +7,7 @@ import sqlite3
 from datetime import datetime
 from typing import NamedTuple
 
-from sojourn.adapters import rules
+from sojourn.adapters import columns, rules
 from sojourn.adapters.sqlite import attachments, graph_reads, rows, sessions
 from sojourn.adapters.sqlite.graph_reads import Place
 from sojourn.adapters.sqlite.rows import SessionRow
@@ -148,7 +148,7 @@ def _advance(
     db.execute(SQL["advance_head"], facts)
     _keep_snapshots(db, commit)
     if commit.config is not None:
-        db.execute(SQL["save_config"], (rows.dumped(commit.config), session.sid))
+        db.execute(SQL["save_config"], (columns.dumped(commit.config), session.sid))
 
 
 def _keep_snapshots(db: sqlite3.Connection, commit: Commit) -> None:
@@ -179,7 +179,7 @@ def _leave_receipt(
         leaf=commit.leaf,
         result=commit.result,
     )
-    result = rows.dumped(commit.result)
+    result = columns.dumped(commit.result)
     values = (session.sid, commit.operation_id, content, receipt.head_revision, commit.leaf, result)
     db.execute(SQL["insert_receipt"], (*values, now))
     return receipt

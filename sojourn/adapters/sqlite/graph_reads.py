@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from sojourn.adapters import columns
 from sojourn.adapters.sqlite import rows, sessions
 from sojourn.adapters.sqlite.rows import Row, SessionRow
 from sojourn.adapters.sqlite.sql import SQL
@@ -27,7 +28,7 @@ class Place(NamedTuple):
 
 def places(db: sqlite3.Connection, node_ids: Iterable[str]) -> dict[str, Place]:
     """Return the places of those nodes that are stored, deleted or not."""
-    found = db.execute(SQL["places"], (rows.dumped(list(node_ids)),))
+    found = db.execute(SQL["places"], (columns.dumped(list(node_ids)),))
     return {
         node_id: Place(seq, sid, frame, bool(tombstoned))
         for node_id, seq, sid, frame, tombstoned in found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
-from sojourn.adapters import rules
+from sojourn.adapters import columns, rules
 from sojourn.adapters.sqlite import commits, leases, rows, sessions
 from sojourn.adapters.sqlite.rows import SessionRow
 from sojourn.adapters.sqlite.sql import SQL
@@ -38,7 +38,7 @@ def record_effect(
     check_fence(session.lease, ref.session_id, ref.fencing_token)
     rules.check_open(ref, sessions.has_journal(db, session.sid, ref.turn_id))
     found = db.execute(SQL["effect"], (session.sid, ref.turn_id, ref.effect_key)).fetchone()
-    current = rows.effect(found) if found else None
+    current = columns.effect(found) if found else None
     if current is not None and rules.stands(current, outcome):
         return current
     return _save(db, session, ref, outcome, now)
@@ -76,7 +76,7 @@ def _save(
         effect.attempt_id,
         session.head_revision,
         rows.micros(now),
-        rows.dumped(effect.facts),
+        columns.dumped(effect.facts),
         effect.payload,
     )
     db.execute(SQL["save_effect"], values)
@@ -85,4 +85,6 @@ def _save(
 
 
 def _after(db: sqlite3.Connection, session: SessionRow, turn_id: str, after: int) -> list[Effect]:
-    return [rows.effect(row) for row in db.execute(SQL["effects"], (session.sid, turn_id, after))]
+    return [
+        columns.effect(row) for row in db.execute(SQL["effects"], (session.sid, turn_id, after))
+    ]

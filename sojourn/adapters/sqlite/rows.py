@@ -7,17 +7,15 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from sojourn.adapters import columns
 from sojourn.attachment import Attachment, StoredAttachment
 from sojourn.graph import Node
-from sojourn.journal import Effect, EffectKind, EffectStatus
 from sojourn.lease import Lease, LeaseOwner
 from sojourn.reads import Head, StateRef
 from sojourn.usage import Usage
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
-
 Row = tuple[Any, ...]
 
 
@@ -83,11 +81,6 @@ def instant(stored: int) -> datetime:
         raise sqlite3.DataError(stored) from error
 
 
-def dumped(value: dict[str, Any] | list[str]) -> str:
-    """Return small JSON as it is stored."""
-    return _COMPACT.encode(value)
-
-
 def head(row: Row) -> Head:
     """Return the head of a row of the query `head`."""
     session = SessionRow._make(row[:SESSION_COLUMNS])
@@ -101,19 +94,7 @@ def head(row: Row) -> Head:
         config=json.loads(config),
         tool_state=_state(session.tool_digest, session.tool_generation),
         plugin_state=_state(session.plugin_digest, session.plugin_generation),
-        usage=usage(tokens),
-    )
-
-
-def usage(tokens: list[Any]) -> Usage:
-    """Return the tokens of five columns."""
-    spent, written, cache_read, cache_written, reasoning = map(int, tokens)
-    return Usage(
-        input_tokens=spent,
-        output_tokens=written,
-        cache_read_tokens=cache_read,
-        cache_write_tokens=cache_written,
-        reasoning_tokens=reasoning,
+        usage=columns.usage(tokens),
     )
 
 
@@ -134,20 +115,6 @@ def node(row: Row) -> Node:
     if parent_id is None and parent is not None:
         parent_id = f"#{parent}"
     return Node(node_id, parent_id, kind, body, turn_id, instant(created_at))
-
-
-def effect(row: Row) -> Effect:
-    """Return the effect of a row of `effects`."""
-    position, key, kind, status, attempt_id, payload, facts = row
-    return Effect(
-        position=position,
-        effect_key=key,
-        kind=EffectKind(kind),
-        status=EffectStatus(status),
-        attempt_id=attempt_id,
-        payload=payload,
-        facts=json.loads(facts),
-    )
 
 
 def attachment(row: Row) -> StoredAttachment:

@@ -6,6 +6,7 @@ import sqlite3
 from typing import Any
 
 from sojourn import ids
+from sojourn.adapters import columns
 from sojourn.adapters.sqlite import rows
 from sojourn.adapters.sqlite.rows import SessionRow
 from sojourn.adapters.sqlite.sql import SQL
@@ -61,7 +62,7 @@ def create(db: sqlite3.Connection, session_id: str, config: dict[str, Any], now:
     """Make a session that has nothing yet."""
     ids.checked("session", session_id)
     sid = db.execute(SQL["insert_session"], (session_id, now)).lastrowid
-    db.execute(SQL["insert_config"], (sid, rows.dumped(config)))
+    db.execute(SQL["insert_config"], (sid, columns.dumped(config)))
     return existing(db, session_id)
 
 
@@ -99,6 +100,6 @@ def ledger(db: sqlite3.Connection, session_id: str) -> list[UsageEntry]:
     if session is None:
         return []
     return [
-        UsageEntry(source=source, model=model, usage=rows.usage(tokens))
+        UsageEntry(source=source, model=model, usage=columns.usage(tokens))
         for source, model, *tokens in db.execute(SQL["usage"], (session.sid,))
     ]

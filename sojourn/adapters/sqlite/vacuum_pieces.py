@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol, TypeVar
 
-from sojourn.adapters.sqlite import holds, rows
+from sojourn.adapters import columns
+from sojourn.adapters.sqlite import holds
 from sojourn.adapters.sqlite.sql import SQL
 
 PIECE_BYTES = 1024 * 1024
@@ -133,7 +134,9 @@ def doom_snapshots(db: sqlite3.Connection, digests: list[str], mark: int) -> Non
 
 def still_unused(db: sqlite3.Connection, digests: list[str]) -> list[str]:
     """Return those of some marked bodies that no session stood on when they were marked."""
-    used = {row[0] for row in db.execute(SQL["used_snapshots"], {"digests": rows.dumped(digests)})}
+    used = {
+        row[0] for row in db.execute(SQL["used_snapshots"], {"digests": columns.dumped(digests)})
+    }
     return [digest for digest in digests if digest not in used]
 
 
