@@ -14,7 +14,7 @@ from sojourn.errors import (
 )
 from sojourn.models import ToolSpec
 from sojourn.tool_state import ToolState, ToolStateEntry
-from sojourn.tools import AnyTool, ToolSource
+from sojourn.tools import AnyTool, RevisedSource, ToolSource
 
 __all__ = ["RestoreReport", "ToolCatalog", "ToolState", "ToolStateEntry"]
 
@@ -57,6 +57,7 @@ class ToolCatalog:
         self._sources = {source.source_id: source for source in sources}
         if len(self._sources) < len(sources):
             raise CatalogError(reason="two sources have one id")
+        self._revisions = _revisions(self._sources)
         self._surface = _reconcile(self._sources, {}, hidden)
         self._generation = 1 if self._surface.entries else 0
 
@@ -109,9 +110,10 @@ class ToolCatalog:
             DuplicateTool: the live sources contradict each other.
         """
         state.check()
+        revisions = _revisions(self._sources)
         surface = _reconcile(self._sources, state.tools, self._hidden)
         changed = surface.entries != state.tools
-        self._surface = surface
+        self._surface, self._revisions = surface, revisions
         self._generation = state.generation + changed
         return RestoreReport(self._generation, self.orphaned, changed)
 
@@ -152,6 +154,19 @@ class ToolCatalog:
         """Take what the sources advertise now."""
         self._move(self._sources, self._surface.entries)
 
+    def refresh_if_moved(self) -> bool:
+        """Refresh if the revision of a source has moved, and return whether one has.
+
+        It costs the same however many tools there are, as long as nothing has moved.
+
+        Raises:
+            DuplicateTool: the sources contradict each other by now; the next call tries again.
+        """
+        if _revisions(self._sources) == self._revisions:
+            return False
+        self.refresh()
+        return True
+
     def add_source(self, source: ToolSource) -> None:
         """Take the tools of a source, which replaces one of the same id.
 
@@ -183,10 +198,12 @@ class ToolCatalog:
     def _move(
         self, sources: Mapping[str, ToolSource], stored: Mapping[str, ToolStateEntry]
     ) -> None:
+        revisions = _revisions(sources)  # first: what moves while it is read is read again
         surface = _reconcile(sources, stored, self._hidden)
         self._generation += surface.entries != self._surface.entries
         self._surface = surface
         self._sources = dict(sources)
+        self._revisions = revisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +283,10 @@ def _entry(tool: AnyTool, stored: ToolStateEntry | None, hidden: frozenset[str])
         member=stored is None or stored.member,
         hidden=tool.options.hidden or tool.tool_id in hidden,
     )
+
+
+def _revisions(sources: Mapping[str, ToolSource]) -> list[int]:
+    return [each.revision if isinstance(each, RevisedSource) else 0 for each in sources.values()]
 
 
 def _unavailable(name: str, reason: str) -> ToolUnavailable:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, overload, runtime_checkable
 
 from sojourn.models import ToolSpec
 from sojourn.tool_call import (
@@ -23,6 +23,7 @@ from sojourn.tool_schema import ToolSignature, summary
 __all__ = [
     "AnyTool",
     "FunctionSource",
+    "RevisedSource",
     "Tool",
     "ToolContext",
     "ToolOptions",
@@ -50,6 +51,16 @@ class ToolSource(Protocol):
 
     def resolve(self, tool_id: str) -> AnyTool | None:
         """Return the tool of this id, which may be one that is not advertised."""
+        ...
+
+
+@runtime_checkable
+class RevisedSource(ToolSource, Protocol):
+    """A source whose tools change while it is in use; any other is taken never to change."""
+
+    @property
+    def revision(self) -> int:
+        """A number that moves whenever `tools` or `resolve` may answer otherwise than before."""
         ...
 
 

@@ -48,6 +48,7 @@ async def _step(host: SessionHost, request: StepTurn) -> StepAnswer:
     recorded = draft.effect(key)
     if recorded is not None and recorded.is_final:
         return StepAnswer.model_validate(recorded.facts["answer"])
+    resident.runtime.catalog.refresh_if_moved()
     keeper = LeaseKeeper(host.store, turn.session_id, turn.fencing_token, host.app.timings)
     answer = await keeper.run(_ask(host, resident.runtime, draft, turn))
     effect = await host.store.record_effect(_ref(turn, key), _outcome(resident.runtime, answer))

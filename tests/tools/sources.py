@@ -33,3 +33,14 @@ class Shelf:
     def resolve(self, tool_id: str) -> AnyTool | None:
         """Return any tool, advertised or not."""
         return next((each for each in (*self.shown, *self.lazy) if each.tool_id == tool_id), None)
+
+
+class Rack(Shelf):
+    """A shelf that says when what it holds has changed."""
+
+    revision = 0
+
+    def put(self, *tools: AnyTool) -> None:
+        """Advertise these tools instead."""
+        self.shown[:] = tools
+        self.revision += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from sojourn.errors import (
 )
 from sojourn.tools import AnyTool, FunctionSource, ToolContext, tool
 
-from .sources import Shelf, named
+from .sources import Rack, Shelf, named
 
 
 def names(catalog: ToolCatalog) -> list[str]:
@@ -403,6 +403,69 @@ def test_a_refresh_moves_the_generation_only_if_something_changed() -> None:
     shelf.shown[:] = [named("b")]
     catalog.refresh()
     assert (names(catalog), catalog.orphaned, catalog.generation) == (["b"], ("a",), 2)
+
+
+def test_sources_are_read_again_only_if_one_has_moved() -> None:
+    """A question to the model costs no reconciliation, and sees the tools of its moment."""
+    rack, shelf = Rack("r", named("a")), Shelf("s", named("z"))
+    catalog = ToolCatalog([rack, shelf])
+    shelf.shown[:] = [named("y")]
+    assert not catalog.refresh_if_moved()
+    assert (names(catalog), catalog.generation) == (["a", "z"], 1)
+    rack.put(named("b"))
+    assert catalog.refresh_if_moved()
+    assert (names(catalog), catalog.generation) == (["b", "y"], 2)
+    assert not catalog.refresh_if_moved()
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda catalog: catalog.refresh(),
+        lambda catalog: catalog.restore(catalog.export()),
+        lambda catalog: catalog.add_source(Shelf("other")),
+    ],
+)
+def test_a_move_is_answered_once(read: Callable[[ToolCatalog], None]) -> None:
+    """Whatever read the sources since."""
+    rack = Rack("r", named("a"))
+    catalog = ToolCatalog([rack])
+    rack.put(named("b"))
+    read(catalog)
+    assert not catalog.refresh_if_moved()
+
+
+def test_a_move_that_cannot_be_followed_is_tried_again() -> None:
+    """The catalogue stays as it was until the sources agree."""
+    rack = Rack("r", named("a"))
+    catalog = ToolCatalog([rack, Shelf("s", named("z"))])
+    rack.put(named("b", "z"))
+    for _ in range(2):
+        with pytest.raises(DuplicateTool):
+            catalog.refresh_if_moved()
+    assert names(catalog) == ["a", "z"]
+    rack.put(named("b"))
+    assert catalog.refresh_if_moved()
+
+
+def test_a_move_while_the_sources_are_read_is_not_missed() -> None:
+    """The revision is taken before the tools."""
+
+    class Restless(Rack):
+        @override
+        def tools(self) -> Sequence[AnyTool]:
+            shown = list(self.shown)
+            if self.revision == 1:
+                self.put(named("c"))
+            return shown
+
+    rack = Restless("r", named("a"))
+    catalog = ToolCatalog([rack])
+    rack.put(named("b"))
+    assert catalog.refresh_if_moved()
+    assert names(catalog) == ["b"]
+    assert catalog.refresh_if_moved()
+    assert names(catalog) == ["c"]
 
 
 def test_an_equal_tool_made_anew_is_called_anew() -> None:
