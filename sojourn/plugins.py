@@ -18,10 +18,17 @@ from sojourn.tools import AnyTool
 
 @dataclass(frozen=True, slots=True)
 class PluginContext:
-    """The session that a plugin is asked to serve."""
+    """The session that a plugin is asked to serve.
+
+    Attributes:
+        session_id: the session.
+        agent: who answers in it.
+        parent_session_id: the session that made it as its child, or None.
+    """
 
     session_id: str
     agent: str = ""
+    parent_session_id: str | None = None
 
 
 class PluginSession:

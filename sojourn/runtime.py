@@ -13,6 +13,7 @@ from sojourn.errors import ClaimedAlready, MissingModel, MissingPluginHost, Stor
 from sojourn.graph import Node, NodeKind, SessionGraph
 from sojourn.heal import Healed, heal, healed_messages, recorded, with_record
 from sojourn.lease import Claim, Lease, LeaseOwner
+from sojourn.lineage import with_parent
 from sojourn.messages import Message
 from sojourn.models import ModelSpec
 from sojourn.parked import ParkedSession, flush
@@ -74,6 +75,7 @@ class SessionRuntime:
         self._messages, answered = healed_messages(self.graph.current_frame(), self.session_id)
         self.healed: tuple[Healed, ...] = (*state.healed, *mended, *answered)
         self._record = recorded(state.record, self.healed)
+        self._parent = state.parent_session_id
         state.discard_snapshots()
 
     @classmethod
@@ -129,7 +131,8 @@ class SessionRuntime:
         """
         if environment.plugin_host is None:
             raise MissingPluginHost
-        context = PluginContext(state.session_id, policy.completed_by(state.policy).agent)
+        agent = policy.completed_by(state.policy).agent
+        context = PluginContext(state.session_id, agent, state.parent_session_id)
         plugins = environment.plugin_host.build(context, state.plugin_state)
         try:
             return cls.assemble(
@@ -211,13 +214,13 @@ class SessionRuntime:
     async def commit(self, commit: Commit) -> CommitReceipt:
         """Commit on this runtime's head, with its changed snapshots, and adopt the result.
 
-        What was healed is recorded with the session's configuration.
+        What was healed, and whose child it is, stays with the session's configuration.
 
         Raises:
             StoreError: as `SessionStore.commit`; the runtime is then as it was.
         """
         store = self._require_store("commit()")
-        receipt = await store.commit(with_record(commit, self._record))
+        receipt = await store.commit(with_parent(with_record(commit, self._record), self._parent))
         self._adopt(commit, receipt)
         return receipt
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sojourn.errors import GraphCorrupt
 from sojourn.graph import SessionGraph
 from sojourn.heal import NOTHING_LEFT, RECORD, Healed, dangling_leaf
+from sojourn.lineage import parent_of
 from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore
 from sojourn.reads import ReadScope, SessionRead, StateRef
@@ -36,6 +37,7 @@ class SessionState:
         tool_ref: where the stored catalogue snapshot stands.
         plugin_ref: where the stored plugin snapshot stands.
         healed: what was put right in the reading of it.
+        parent_session_id: the session that made this one as its child, or None.
         record: what was healed before and a commit made invisible; see `heal.recorded`.
     """
 
@@ -50,6 +52,7 @@ class SessionState:
     plugin_ref: StateRef | None = None
     healed: tuple[Healed, ...] = ()
     record: tuple[dict[str, str], ...] = ()
+    parent_session_id: str | None = None
 
     @classmethod
     def of(cls, reading: Reading) -> SessionState:
@@ -79,6 +82,7 @@ class SessionState:
             plugin_ref=head.plugin_state,
             healed=reading.healed,
             record=tuple(head.config.get(RECORD, ())),
+            parent_session_id=parent_of(head.config),
         )
 
     def discard_snapshots(self) -> None:

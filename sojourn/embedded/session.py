@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sojourn import ids
 from sojourn.attachments import AttachmentReader
+from sojourn.branching import spawn
 from sojourn.embedded.control import TurnControl
 from sojourn.embedded.driver import TurnDriver
 from sojourn.embedded.retrying import stored
@@ -144,6 +145,20 @@ class EmbeddedSession:
         at = at or (await self.show()).leaf or ""
         ids.checked("session", new_session_id)
         await self._host.store.fork(self.session_id, at, new_session_id)
+        return new_session_id
+
+    async def spawn(
+        self, new_session_id: str, agent: str | None = None, at: str | None = None
+    ) -> str:
+        """Make a child of this session; see `sojourn.branching.spawn`. Returns its id.
+
+        Raises:
+            UnknownAgent: the app has no such agent.
+            UnknownSession: nothing was ever sent in this session.
+            InvalidInput: the new id is taken.
+        """
+        name = self._host.app.agent(agent).name if agent else ""
+        await spawn(self._host.store, self.session_id, new_session_id, name, at)
         return new_session_id
 
     def events(self, after: str | None = None) -> AsyncGenerator[SessionEvent, None]:

@@ -112,6 +112,19 @@ def test_starting_twice_changes_nothing(cli: Cli, store: str) -> None:
     assert cli("session", "show", "chat-42", "--json").json == before
 
 
+def test_a_child_is_started_with_its_parents_agent(cli: Cli, store: str) -> None:
+    """Once, however often it is asked for; a parent that does not exist is refused."""
+    cli("session", "start", "chat-42", "--app", APP)
+    first = cli("session", "start", "chat-43", "--parent", "chat-42", "--json")
+    again = cli("session", "start", "chat-43", "--parent", "chat-42", "--json")
+    lost = cli("session", "start", "chat-44", "--parent", "nobody")
+
+    assert (first.json["created"], again.json["created"]) == (True, False)
+    assert first.json["agent"] == cli("session", "show", "chat-42", "--json").json["agent"]
+    assert lost.code == 1
+    assert "nobody" in lost.err
+
+
 def test_starting_with_another_agent_is_refused(cli: Cli, store: str) -> None:
     """A session keeps its agent."""
     cli("session", "start", "chat-42", "--agent", "clerk")

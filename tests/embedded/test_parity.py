@@ -8,7 +8,8 @@ import pytest
 
 from sojourn.embedded.session import EmbeddedSession
 from sojourn.embedded.turn import EmbeddedTurn
-from sojourn_worker.client import ClientSession, ClientTurn
+from sojourn_worker.client_session import ClientSession
+from sojourn_worker.client_turn import ClientTurn
 
 SESSION_METHODS = [
     "send",
@@ -18,6 +19,7 @@ SESSION_METHODS = [
     "deny",
     "show",
     "fork",
+    "spawn",
     "events",
     "park",
 ]

@@ -21,7 +21,8 @@ from sojourn.testing import ScriptedModel
 from sojourn.tools import AnyTool
 from sojourn.view import SessionView, view_session
 from sojourn_worker import SojournPlugin
-from sojourn_worker.client import ClientSession, SessionClient
+from sojourn_worker.client import SessionClient
+from sojourn_worker.client_session import ClientSession
 from tests.support.gate import PATIENCE
 from tests.support.running import running
 from tests.support.server import DevServer

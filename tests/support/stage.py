@@ -16,7 +16,7 @@ from sojourn.adapters.open import opened_store
 from sojourn.errors import NoWorker, SojournError
 from sojourn.ports import SilentProbe
 from sojourn_worker import SessionClient, SojournPlugin
-from sojourn_worker.client import ClientSession
+from sojourn_worker.client_session import ClientSession
 from tests.support.crash_apps import Ledger, shop
 from tests.support.transcripts import transcript_of
 from tests.support.worker_process import WorkerProcess

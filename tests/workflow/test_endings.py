@@ -17,7 +17,7 @@ from sojourn.errors import RunEnded, UnknownTurn
 from sojourn.messages import Message
 from sojourn.outcome import TurnStatus
 from sojourn.ports import Probe, SilentProbe
-from sojourn_worker.client import ClientSession
+from sojourn_worker.client_session import ClientSession
 from sojourn_workflows import options
 from tests.support.gate import Gate
 from tests.support.scene import QUICK, Scene, calling, echo, until

@@ -14,7 +14,7 @@ from sojourn import tool
 from sojourn.errors import ToolRetry
 from sojourn.messages import Message
 from sojourn.outcome import TurnStatus
-from sojourn_worker.client import ClientSession
+from sojourn_worker.client_session import ClientSession
 from tests.support.gate import Gate
 from tests.support.scene import Scene, responses
 

@@ -6,15 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sojourn_worker.client import ClientSession, ClientTurn, SessionClient
+    from sojourn_worker.client import SessionClient
+    from sojourn_worker.client_session import ClientSession
+    from sojourn_worker.client_turn import ClientTurn
     from sojourn_worker.plugin import SojournPlugin
 
 __all__ = ["ClientSession", "ClientTurn", "SessionClient", "SojournPlugin"]
 
 # Imported when they are asked for: importing Temporal takes longer than `sojourn --help` may.
 _HOMES = {
-    "ClientSession": "sojourn_worker.client",
-    "ClientTurn": "sojourn_worker.client",
+    "ClientSession": "sojourn_worker.client_session",
+    "ClientTurn": "sojourn_worker.client_turn",
     "SessionClient": "sojourn_worker.client",
     "SojournPlugin": "sojourn_worker.plugin",
 }

@@ -32,7 +32,8 @@ from sojourn_activities.failures import from_failure
 from sojourn_worker.cli.live import watching
 from sojourn_worker.cli.output import Answer
 from sojourn_worker.cli.stores import is_missing, store_of
-from sojourn_worker.client import ClientSession, SessionClient
+from sojourn_worker.client import SessionClient
+from sojourn_worker.client_session import ClientSession
 from sojourn_worker.connect import connect
 from sojourn_worker.pollers import poller_identities
 from sojourn_worker.settings import Settings

@@ -21,16 +21,23 @@ from sojourn_worker.settings import Settings
 PAGE = 500
 
 
-async def start(settings: Settings, session_id: str, agent: str | None) -> Answer:
-    """Make a session; one that exists stays as it is, and is said to exist.
+async def start(
+    settings: Settings, session_id: str, agent: str | None, parent: str | None = None
+) -> Answer:
+    """Make a session, or a child of `parent`; one that exists stays, and is said to exist.
 
     Raises:
         InvalidInput: it exists with another agent.
     """
     ids.checked("session", session_id)
-    config = _config(settings, agent)
-    async with opened(settings, make=True) as store:
-        is_new = await branching.start(store, session_id, config)
+    is_chosen = parent is None or agent is not None
+    config = _config(settings, agent) if is_chosen else {"agent": ""}
+    async with opened(settings, make=parent is None) as store:
+        if parent is None:
+            is_new = await branching.start(store, session_id, config)
+        else:
+            is_new = await store.head(session_id) is None
+            await branching.spawn(store, parent, session_id, str(config["agent"]))
         head = await _head(store, session_id)
     kept = str(head.config.get("agent", ""))
     if agent is not None and agent != kept:

@@ -13,7 +13,7 @@ from temporalio.exceptions import TemporalError
 
 from sojourn.errors import SojournError
 from sojourn_worker.cli.output import console
-from sojourn_worker.client import ClientSession
+from sojourn_worker.client_session import ClientSession
 from sojourn_workflows.contract import SessionStatus
 
 POLL = timedelta(milliseconds=500)

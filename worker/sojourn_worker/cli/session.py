@@ -38,16 +38,23 @@ def group(context: typer.Context) -> None:
 def start(
     session_id: options.SessionId,
     agent: options.Agent = None,
+    parent: Annotated[
+        str | None,
+        typer.Option(
+            "--parent", metavar="ID", help="Make it a child, with this session's tools and state."
+        ),
+    ] = None,
     store: options.Store = None,
     app: options.App = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Make a session before its first message.
 
-    `send` makes sessions by itself: this is for fixing the agent beforehand. A session that
-    exists is left as it is, and that is no error.
+    `send` makes sessions by itself: this is for fixing the agent beforehand, or the parent. A
+    session that exists is left as it is, and that is no error.
     """
-    output.run(at_store.start(Settings.given(store, app), session_id, agent), as_json=as_json)
+    started = at_store.start(Settings.given(store, app), session_id, agent, parent)
+    output.run(started, as_json=as_json)
 
 
 @session.command(
