@@ -9,11 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from typing_extensions import override
 
+from sojourn.hooks import CompactionView
+from sojourn.messages import Message
 from sojourn.tools import AnyTool
+
+HOOK_TIMEOUT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,13 @@ class PluginSession:
     def restore(self, state: Any) -> None:
         """Take a stored state, or None if there is none; the same one may come twice."""
 
+    async def compact(self, view: CompactionView) -> Sequence[Message] | None:  # noqa: ARG002
+        """Return the messages that a new frame begins with, or None to leave it to others.
+
+        The plugin of the highest `priority` that answers wins; if none does, a model sums up.
+        """
+        return None
+
     def on_event(self, event: str, facts: Mapping[str, Any]) -> None:
         """Be told of `session_restored` or `turn_committed`; a failure changes nothing."""
 
@@ -66,10 +78,15 @@ class Plugin(ABC):
     Attributes:
         id: the identity that stored state is kept under; the class's name by default.
         version: of the stored state; a new one has it stored anew.
+        priority: the highest is asked first where one plugin's answer is enough, or where one
+            works on what another made; equal ones in their order.
+        hook_timeout: how long an async hook may take, compaction excepted.
     """
 
     id: str
     version: str = "1"
+    priority: int = 0
+    hook_timeout: timedelta = HOOK_TIMEOUT
 
     @override
     def __init_subclass__(cls, **kwargs: Any) -> None:

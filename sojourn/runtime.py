@@ -17,7 +17,7 @@ from sojourn.lineage import with_parent
 from sojourn.messages import Message
 from sojourn.models import ModelSpec
 from sojourn.parked import ParkedSession, flush
-from sojourn.plugin_host import PluginSessions
+from sojourn.plugin_sessions import PluginSessions
 from sojourn.plugins import PluginContext
 from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore

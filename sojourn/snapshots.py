@@ -5,7 +5,7 @@ from __future__ import annotations
 from sojourn import ids
 from sojourn.catalog import ToolCatalog
 from sojourn.commit import Commit, Snapshot
-from sojourn.plugin_host import PluginSessions
+from sojourn.plugin_sessions import PluginSessions
 from sojourn.reads import StateRef
 from sojourn.state import SessionState
 

@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from sojourn.catalog import ToolCatalog
 from sojourn.errors import AssemblyError, InvalidId, PluginFailed
-from sojourn.plugin_host import PluginHost, PluginSessions
+from sojourn.plugin_host import PluginHost
+from sojourn.plugin_sessions import PluginSessions
 from sojourn.plugins import Plugin, PluginContext, PluginSession
 from sojourn.tools import AnyTool, FunctionSource, tool
 

@@ -15,7 +15,8 @@ from typing_extensions import override
 from sojourn import Agent, App, Plugin, TurnResult, TurnStatus
 from sojourn.errors import PluginFailed
 from sojourn.outcome import Fault
-from sojourn.plugin_host import PluginHost, PluginSessions
+from sojourn.plugin_host import PluginHost
+from sojourn.plugin_sessions import PluginSessions
 from sojourn.plugins import PluginContext, PluginSession
 from sojourn.testing import ScriptedModel
 from tests.support.running import running

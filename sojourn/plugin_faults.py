@@ -1,0 +1,85 @@
+"""What plugins do wrong: each failure named for its plugin, and never in the plugin's words."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TypeVar, cast
+
+from sojourn.errors import PluginFailed
+from sojourn.raised import place_of
+
+T = TypeVar("T")
+
+# What ends more than a hook, and is not the plugin's own doing.
+_FROM_OUTSIDE = (asyncio.CancelledError, KeyboardInterrupt)
+
+_log = logging.getLogger(__name__)
+
+
+class Misbehaved(TypeError):
+    """A hook did what it must not; the text names types and numbers alone, so it may be told."""
+
+    @classmethod
+    def by_returning(cls, value: object, kind: str) -> Misbehaved:
+        """Say that a hook returned something of another type."""
+        return cls(f"it returned {type(value).__name__}, not {kind}")
+
+
+def given(value: object) -> object:
+    """Return what a hook returned where nobody waits for it, so that it may not be async.
+
+    Raises:
+        Misbehaved: it was an `async def`.
+    """
+    if inspect.iscoroutine(value):
+        value.close()  # else Python complains that nobody awaited it
+        raise Misbehaved("it is async, and nobody awaits it")
+    return value
+
+
+def required(kind: type[T], value: object) -> T:
+    """Return what a hook returned, which must be of a kind.
+
+    Raises:
+        Misbehaved: it is not.
+    """
+    if not isinstance(given(value), kind):
+        raise Misbehaved.by_returning(value, kind.__name__)
+    return cast("T", value)
+
+
+@contextmanager
+def attributed(plugin_id: str, hook: str) -> Generator[None]:
+    """Name the plugin for whatever it raises; an exit too ends no more than the session."""
+    try:
+        yield
+    except (*_FROM_OUTSIDE, PluginFailed):
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, it is named for it
+        _warn(plugin_id, hook, error)
+        raise PluginFailed(plugin_id=plugin_id, hook=hook, reason=_reason(error)) from None
+
+
+@contextmanager
+def contained(plugin_id: str, hook: str) -> Generator[None]:
+    """Log whatever a plugin raises, where it must neither stop nor change what happens."""
+    try:
+        yield
+    except _FROM_OUTSIDE:
+        raise
+    except BaseException as error:  # noqa: BLE001 - as above
+        _warn(plugin_id, hook, error)
+
+
+def _warn(plugin_id: str, hook: str, error: BaseException) -> None:
+    reason, place = _reason(error), place_of(error)
+    _log.warning("plugin %s failed in %s: %s at %s", plugin_id, hook, reason, place)
+
+
+def _reason(error: BaseException) -> str:
+    """Say what it was; the text of what is not ours may hold content."""
+    return str(error) if isinstance(error, Misbehaved) else type(error).__name__
