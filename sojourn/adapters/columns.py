@@ -12,7 +12,7 @@ from sojourn.usage import Usage
 _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
-def dumped(value: dict[str, Any] | list[str]) -> str:
+def dumped(value: dict[str, Any] | Sequence[str] | Sequence[int]) -> str:
     """Return small JSON as it is stored."""
     return _COMPACT.encode(value)
 

@@ -356,6 +356,31 @@ async def test_a_session_that_is_deleted_in_between_keeps_what_its_fork_holds(
     assert await problems(store) == []
 
 
+@pytest.mark.parametrize("source", ["e", "newborn"])
+async def test_a_fork_of_a_session_that_is_deleted_in_between_keeps_its_path(
+    store: SqliteStore, source: str
+) -> None:
+    """Vacuum has looked at what is held, when a live session is forked, and goes itself."""
+    await grown(store, "n0", "n1")
+    for fork in ("d", "e"):
+        await store.fork("s", "n0", fork)
+        await grown(store, f"{fork}0", session=fork)
+    await store.delete("d")
+
+    async def left_to_a_fork() -> None:
+        if source == "newborn":
+            await store.fork("s", "n1", source)
+            await grown(store, "newborn0", session=source)
+        await store.fork(source, f"{source}0", "heir")
+        await store.delete(source)
+
+    after = After(connection(store, "_reader"), "family", left_to_a_fork)
+    assert (await vacuumed(store)).nodes == 1
+    assert after.is_done
+    assert (await path_ids(store, session="heir"))[-1] == f"{source}0"
+    assert await problems(store) == []
+
+
 async def test_a_journal_that_goes_on_in_between_stays(
     store: SqliteStore, clock: ManualClock
 ) -> None:
@@ -408,7 +433,7 @@ class After:
     async def transact(self, work: Work[T]) -> T:
         """Do the work, and then, if it was that piece, what follows."""
         result = await self._transact(work)
-        name = getattr(work.func, "__name__", "") if isinstance(work, partial) else ""
+        name = getattr(work.func if isinstance(work, partial) else work, "__name__", "")
         if name == self._piece and not self.is_done:
             self.is_done = True
             await self._then()

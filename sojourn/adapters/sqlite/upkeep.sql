@@ -91,11 +91,18 @@ WHERE g.family = ? LIMIT ?;
 SELECT DISTINCT e.sid, e.turn_id FROM graves g CROSS JOIN effects e USING (sid)
 WHERE g.family = ? LIMIT ?;
 
--- ownerless: Nodes of a family's deleted sessions before one, children before parents; a page.
+-- alive: The live sessions of a family.
+SELECT sid FROM sessions WHERE family = ? AND deleted_at IS NULL;
+
+-- newest_session: The newest session there is, deleted or not.
+SELECT max(sid) FROM sessions;
+
+-- ownerless: Nodes of a family's deleted sessions before one, but not of some (a JSON list) that
+-- were alive; children before parents, a page.
 SELECT n.sid, n.seq
 FROM sessions s CROSS JOIN nodes n USING (sid)
 WHERE s.family = :family AND s.deleted_at IS NOT NULL AND s.sid <= :sid
-    AND (s.sid < :sid OR n.seq < :seq)
+    AND (s.sid < :sid OR n.seq < :seq) AND s.sid NOT IN (SELECT value FROM json_each(:alive))
 ORDER BY s.sid DESC, n.seq DESC LIMIT :limit;
 
 -- family_nodes: Nodes of a family, children before parents, and the sizes of their bodies.

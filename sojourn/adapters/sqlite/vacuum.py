@@ -56,14 +56,14 @@ class Vacuum:
     async def _close(self, family: Family) -> None:
         """Mark what no live session holds of deleted ones, however much it is.
 
-        What live sessions hold of deleted ones never grows, so that it may be looked up before;
-        it is looked up once.
+        What live sessions hold of those that are deleted never grows, so that it may be looked up
+        before; it is looked up once. Whoever is deleted meanwhile is for the next time.
         """
         held = Held()
         waiting = list(family.origins)
         while waiting:
             await self._reader.transact(partial(holds.climb, waiting=waiting, held=held, room=PAGE))
-        last = pieces.BEYOND
+        last: pieces.Node | None = None
         while page := await self._reader.transact(
             partial(pieces.ownerless, family=family, after=last)
         ):

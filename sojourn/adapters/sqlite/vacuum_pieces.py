@@ -37,6 +37,8 @@ class Family(NamedTuple):
         graves: the deleted ones.
         is_closed: whether all is marked of them that no live one holds.
         origins: where the live ones were forked.
+        alive: the live ones.
+        newest: the newest session there was.
     """
 
     family: int
@@ -44,6 +46,8 @@ class Family(NamedTuple):
     graves: list[int]
     is_closed: bool
     origins: list[int]
+    alive: list[int]
+    newest: int
 
 
 class Node(NamedTuple):
@@ -51,9 +55,6 @@ class Node(NamedTuple):
 
     sid: int
     seq: int
-
-
-BEYOND = Node(sys.maxsize, sys.maxsize)
 
 
 class Pages(NamedTuple):
@@ -79,7 +80,9 @@ def family(db: sqlite3.Connection) -> Family | None:
     graves = db.execute(SQL["graves"], (key,)).fetchall()
     is_closed = all(closed for _, closed in graves)
     sids = [sid for sid, _ in graves]
-    return Family(key, bool(is_live), sids, is_closed, holds.origins(db, key))
+    alive = [sid for (sid,) in db.execute(SQL["alive"], (key,))]
+    (newest,) = db.execute(SQL["newest_session"]).fetchone()
+    return Family(key, bool(is_live), sids, is_closed, holds.origins(db, key), alive, newest)
 
 
 def clear(db: sqlite3.Connection, family: int, limit: int) -> int:
@@ -91,9 +94,14 @@ def clear(db: sqlite3.Connection, family: int, limit: int) -> int:
     return len(receipts) + len(journals)
 
 
-def ownerless(db: sqlite3.Connection, family: Family, after: Node) -> list[Node]:
-    """Return a page of the nodes of deleted sessions, children before parents."""
-    facts = {"family": family.family, "sid": after.sid, "seq": after.seq, "limit": PAGE}
+def ownerless(db: sqlite3.Connection, family: Family, after: Node | None) -> list[Node]:
+    """Return a page of the nodes of deleted sessions, children before parents.
+
+    Of one that was deleted since `family` was read, nobody knows yet what is held of it.
+    """
+    sid, seq = after or (family.newest, sys.maxsize)
+    alive = columns.dumped(family.alive)
+    facts = {"family": family.family, "sid": sid, "seq": seq, "limit": PAGE, "alive": alive}
     return [Node._make(row) for row in db.execute(SQL["ownerless"], facts)]
 
 
