@@ -20,6 +20,7 @@ from sojourn.plugin_host import PluginHost
 from sojourn.plugins import Plugin
 from sojourn.ports import ModelProvider, OpenedModel, Probe, SessionStore, SilentProbe
 from sojourn.residency import Residency
+from sojourn.sources import opened_sources
 from sojourn.tools import AnyTool, FunctionSource, ToolSource
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class App:
         agents: at least one; names are unique.
         store: a URL (`sqlite:///path.db`, `memory://`), or a store that the caller closes.
         tools: functions made by `@tool` that every agent has.
-        sources: other sources of tools that every agent has.
+        sources: other sources of tools that every agent has, such as `sojourn.mcp.McpServer`.
         plugins: plugins of every session, in order.
         residency: how much of a graph sessions keep in memory.
         timings: how long leases live and how often they are renewed.
@@ -104,7 +105,10 @@ class App:
     async def host(
         self, store: str | SessionStore | None = None, blobs: str | BlobStore | None = None
     ) -> AsyncIterator[SessionHost]:
-        """Open the stores (or `store` and `blobs` instead) and yield what runs turns on them."""
+        """Open the stores (or `store` and `blobs` instead) and the sources, and run turns on them.
+
+        A source that cannot be reached holds nothing up: its tools come when it does.
+        """
         from sojourn.adapters.blobs.open import opened_blobs  # noqa: PLC0415 - I/O stays lazy
         from sojourn.adapters.models.open import open_model  # noqa: PLC0415 - I/O stays lazy
         from sojourn.adapters.open import opened_store  # noqa: PLC0415 - I/O stays lazy
@@ -112,6 +116,7 @@ class App:
         async with (
             opened_store(store or self._own_store()) as opened,
             opened_blobs(blobs or self._own_blobs()) as opened_blob_store,
+            opened_sources(self.sources),
         ):
             providers: dict[str, OpenedModel] = {}
 

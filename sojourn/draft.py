@@ -15,7 +15,7 @@ from sojourn.usage import Usage, UsageEntry
 
 NEVER_RUN = "This call was not run: the turn ended before it."
 OUTCOME_UNKNOWN = (
-    "The outcome of this call is unknown: its worker was lost while it ran. It may or may not"
+    "The outcome of this call is unknown: it was lost while it ran. It may or may not"
     " have taken effect. Find out before you call it again."
 )
 

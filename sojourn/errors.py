@@ -66,6 +66,8 @@ SojournError
 │   ├── InvalidArguments
 │   ├── ToolRaised
 │   ├── ToolTimedOut
+│   ├── ToolLost             (it may have run)
+│   ├── ToolRefused
 │   ├── ResultTooLarge
 │   ├── ResultUnserialisable
 │   ├── ToolUnavailable
@@ -523,6 +525,14 @@ class ToolTimedOut(ToolFailure):
     """The tool {tool!r} did not end within {seconds} s."""
 
     seconds: float
+
+
+class ToolLost(ToolFailure):
+    """The tool {tool!r} was called and did not answer, since {reason}: it may have run."""
+
+
+class ToolRefused(ToolFailure):
+    """The tool {tool!r} answered with an error: {reason}."""
 
 
 class ResultTooLarge(ToolFailure):

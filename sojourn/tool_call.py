@@ -9,7 +9,14 @@ from typing import Any, cast
 
 from sojourn.attachment import Attachment
 from sojourn.attachments import SessionAttachments
-from sojourn.errors import InvalidInput, SojournError, ToolFailure, ToolRaised, ToolTimedOut
+from sojourn.errors import (
+    InvalidInput,
+    SojournError,
+    ToolFailure,
+    ToolLost,
+    ToolRaised,
+    ToolTimedOut,
+)
 from sojourn.messages import CallStatus
 
 DEFAULT_TIMEOUT = timedelta(seconds=60)
@@ -121,7 +128,7 @@ class ToolResult:
         """Whether running the same call again may end better."""
         failure = self.failure
         return failure is not None and (
-            failure.retryable or isinstance(failure, (ToolRaised, ToolTimedOut))
+            failure.retryable or isinstance(failure, (ToolRaised, ToolTimedOut, ToolLost))
         )
 
     @property

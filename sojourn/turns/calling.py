@@ -10,7 +10,14 @@ from sojourn import ids
 from sojourn.attachment import Attachment
 from sojourn.backoff import growing
 from sojourn.draft import unknown_response
-from sojourn.errors import EffectSettled, ToolRetry, ToolTimedOut, ToolUnavailable, UnknownCall
+from sojourn.errors import (
+    EffectSettled,
+    ToolLost,
+    ToolRetry,
+    ToolTimedOut,
+    ToolUnavailable,
+    UnknownCall,
+)
 from sojourn.host import SessionHost
 from sojourn.journal import Effect, EffectKind, EffectRef, EffectStatus, Outcome, tool_key
 from sojourn.keeper import LeaseKeeper
@@ -174,7 +181,8 @@ def _given_up(again: ToolRetry) -> ToolResult:
 
 
 async def _record(call: _Call, result: ToolResult) -> ToolEnded:
-    if isinstance(result.failure, ToolTimedOut) and not call.tool.options.idempotent:
+    is_open = isinstance(result.failure, (ToolTimedOut, ToolLost))
+    if is_open and not call.tool.options.idempotent:
         return await _record_lost(call, may_have_run=True)
     status = EffectStatus.DONE if result.status is CallStatus.DONE else EffectStatus.FAILED
     return await _write(call, status, result.response, result.status, result.attachments)

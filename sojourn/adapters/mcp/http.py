@@ -1,0 +1,81 @@
+"""An HTTP client that answers for itself when a server cannot: a failure ends one request alone.
+
+The SDK's transport ends the whole connection, and every call on it, when one request fails.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+from mcp_types import ErrorData, JSONRPCError, jsonrpc_message_adapter
+from pydantic import ValidationError
+from typing_extensions import override
+
+# Codes of our own, outside of what JSON-RPC reserves: no server can send them by a status of 200.
+NOT_SENT = -31_901  # nobody took the request
+LOST = -31_902  # it was taken, and no answer came
+GONE = -31_903  # the server knows nothing of this connection any more: it did nothing
+REFUSED = -31_904  # it answered with an HTTP status that refuses
+OURS = frozenset({NOT_SENT, LOST, GONE, REFUSED})
+
+CLOSING_SECONDS = 2.0
+MAX_ERROR_BYTES = 100_000
+_SESSION = "mcp-session-id"
+_NOT_FOUND, _FAILED, _SERVER_FAILED = 404, 400, 500
+
+
+class McpHttpClient(httpx2.AsyncClient):
+    """Turns what goes wrong with a POST into an answer of JSON-RPC with one of the codes here."""
+
+    @override
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send a request; see the class."""
+        if request.method not in {"GET", "POST"}:
+            # The courtesy at the end, which a server that hangs must not hold up.
+            request.extensions["timeout"] = httpx2.Timeout(CLOSING_SECONDS).as_dict()
+        if request.method != "POST":
+            return await super().send(request, **options)
+        try:
+            response = await super().send(request, **options)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            return _answer(request, NOT_SENT, type(error).__name__)
+        except httpx2.TransportError as error:
+            return _answer(request, LOST, type(error).__name__)
+        if response.status_code < _FAILED:
+            return response
+        return await _explained(request, response)
+
+
+async def _explained(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+    """Return an answer in the place of one with a status that means a failure."""
+    try:
+        told = await _told(response)
+    finally:
+        await response.aclose()
+    status = response.status_code
+    if status == _NOT_FOUND and _SESSION in request.headers:
+        return _answer(request, GONE, f"HTTP {status}")
+    code = LOST if status >= _SERVER_FAILED and not told else REFUSED
+    return _answer(request, code, f"HTTP {status}{f': {told}' if told else ''}")
+
+
+async def _told(response: httpx2.Response) -> str:
+    """Return what the server's own JSON-RPC error says, or nothing."""
+    body = b""
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_ERROR_BYTES:
+            return ""
+    try:
+        parsed = jsonrpc_message_adapter.validate_json(body, by_name=False)
+    except ValidationError:
+        return ""
+    return parsed.error.message if isinstance(parsed, JSONRPCError) else ""
+
+
+def _answer(request: httpx2.Request, code: int, message: str) -> httpx2.Response:
+    error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=code, message=message))
+    body = error.model_dump_json(by_alias=True).encode()
+    headers = {"content-type": "application/json"}
+    return httpx2.Response(_FAILED, headers=headers, content=body, request=request)
