@@ -15,6 +15,7 @@ from sojourn.environment import RuntimeEnvironment
 from sojourn.errors import InvalidInput, UnknownAgent
 from sojourn.host import SessionHost
 from sojourn.lease import LeaseTimings
+from sojourn.lineup import Lineup
 from sojourn.models import ModelSpec
 from sojourn.plugin_host import PluginHost
 from sojourn.plugins import Plugin
@@ -47,6 +48,8 @@ class App:
         clock: the process's time.
         blobs: where attachments have their bytes: a URL (`file:///folder`, `s3://bucket/prefix`,
             `gs://`, `az://`, `memory://`), an open blob store, or None to keep no attachments.
+        models: models that sessions may change to, beside those of the agents: a `ModelSpec` says
+            how much one can read, a provider of your own answers for it.
 
     Raises:
         InvalidInput: there is no agent, or two share a name.
@@ -63,6 +66,7 @@ class App:
     probe: Probe = field(default_factory=SilentProbe)
     clock: Clock = field(default_factory=SystemClock)
     blobs: str | BlobStore | None = None
+    models: Sequence[ModelSpec | ModelProvider] = ()
     _kept: dict[str, SessionStore] = field(default_factory=dict[str, SessionStore], init=False)
     _kept_blobs: dict[str, BlobStore] = field(default_factory=dict[str, BlobStore], init=False)
 
@@ -85,6 +89,11 @@ class App:
                 return agent
         known = ", ".join(sorted(agent.name for agent in self.agents))
         raise UnknownAgent(agent=name or "", known=known)
+
+    @property
+    def lineup(self) -> Lineup:
+        """The models that the app knows by name."""
+        return Lineup(self.agents, self.models)
 
     def environments(self) -> Mapping[str, RuntimeEnvironment]:
         """Build what is shared by the sessions of each agent: once a process."""
@@ -121,8 +130,9 @@ class App:
             providers: dict[str, OpenedModel] = {}
 
             def provider(agent: Agent, spec: ModelSpec) -> ModelProvider:
-                if agent.provider is not None:
-                    return agent.provider
+                own = self.lineup.provider(agent, spec)
+                if own is not None:
+                    return own
                 if spec.id not in providers:
                     providers[spec.id] = open_model(spec)
                 return providers[spec.id]

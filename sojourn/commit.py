@@ -56,7 +56,7 @@ class Commit:
         usage: ledger rows of this operation.
         attachment_ids: attachments that this commit makes permanent.
         result: the caller's own facts, returned by the receipt for ever.
-        is_turn: whether the operation is a turn: counts it, and settles its journal.
+        is_turn: whether the operation is a turn, and counts as one.
         release: whether to give the lease back in the same transaction.
     """
 

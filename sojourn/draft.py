@@ -12,6 +12,7 @@ from sojourn.journal import INPUT_KEY, Effect, EffectKind, EffectStatus, model_k
 from sojourn.messages import CallStatus, Message, Role, ToolCallPart, tool_response
 from sojourn.outcome import CallSummary
 from sojourn.usage import Usage, UsageEntry
+from sojourn.window import counted, estimated
 
 NEVER_RUN = "This call was not run: the turn ended before it."
 OUTCOME_UNKNOWN = (
@@ -104,16 +105,35 @@ class Draft:
         return max((i for i, role in enumerate(roles) if role is Role.ASSISTANT), default=None)
 
     def usage(self) -> tuple[UsageEntry, ...]:
-        """Return the turn's ledger rows, one a model."""
-        spent: dict[str, Usage] = {}
+        """Return the turn's ledger rows, one a source and model.
+
+        A summary that was of no use was paid all the same; one that was is in the ledger already.
+        """
+        spent: dict[tuple[str, str], Usage] = {}
         for effect in self._effects.values():
-            if effect.kind is EffectKind.MODEL and effect.is_final:
-                model = str(effect.facts.get("model", ""))
-                usage = Usage.model_validate(effect.facts.get("usage", {}))
-                spent[model] = spent.get(model, Usage()) + usage
+            source = _source(effect)
+            if source:
+                key = (source, str(effect.facts.get("model", "")))
+                spent[key] = spent.get(key, Usage()) + _usage(effect)
         return tuple(
-            UsageEntry(source="turn", model=model, usage=usage) for model, usage in spent.items()
+            UsageEntry(source=source, model=model, usage=usage)
+            for (source, model), usage in spent.items()
         )
+
+    def context_tokens(self) -> int:
+        """Return how much a model would read after this turn; 0 if none has counted it.
+
+        It is what the last answer's provider counted, and an estimate of what came after it.
+        """
+        answer, step = None, 1
+        while (effect := self._effects.get(model_key(step))) is not None and effect.payload:
+            answer, step = effect, step + 1
+        tokens = counted(_usage(answer)) if answer else 0
+        if not tokens:
+            return 0
+        entries = list(self._entries(close=True))
+        since = entries[(self.answer_ordinal() or 0) + 1 :]
+        return tokens + estimated(len(entry.body) for entry in since)
 
     def _entries(self, *, close: bool) -> Iterator[Entry]:
         entry = self._entry(INPUT_KEY)
@@ -148,6 +168,17 @@ class Draft:
             return _made(unknown_response(call))
         never = tool_response(call.id, call.name, {"error": NEVER_RUN}, CallStatus.CANCELLED)
         return _made(never)
+
+
+def _usage(effect: Effect) -> Usage:
+    return Usage.model_validate(effect.facts.get("usage", {}))
+
+
+def _source(effect: Effect) -> str:
+    if effect.kind is EffectKind.MODEL and effect.is_final:
+        return "turn"
+    is_wasted = effect.kind is EffectKind.SUMMARY and effect.status is EffectStatus.FAILED
+    return "compaction" if is_wasted else ""
 
 
 def _made(message: Message) -> Entry:

@@ -43,9 +43,11 @@ SojournError
 │   ├── Diverged
 │   ├── RunEnded             (retryable)
 │   ├── TurnFailed
+│   ├── CompactionFailed
 │   └── TurnPending          (it goes on; nobody waits for it any more)
 ├── AssemblyError            a session that cannot be brought to life
 │   ├── MissingModel
+│   ├── MissingContextWindow
 │   ├── MissingExtra
 │   ├── UnusableModel
 │   ├── MissingPluginHost
@@ -61,6 +63,7 @@ SojournError
 ├── ModelError               what a model provider did
 │   ├── ModelUnavailable     (retryable)
 │   ├── ModelRefused
+│   ├── ContextFull
 │   └── ModelGarbage         (retryable)
 ├── ToolFailure              what a tool did
 │   ├── InvalidArguments
@@ -388,6 +391,10 @@ class TurnFailed(TurnError):
     turn_id: str
 
 
+class CompactionFailed(TurnError):
+    """The session was not compacted, and is as it was: {reason}."""
+
+
 class TurnPending(TurnError):
     """Turn {turn_id!r} of {session_id!r} goes on after {seconds:g} s: --turn-id waits again."""
 
@@ -406,6 +413,12 @@ class MissingModel(AssemblyError):
     """Agent {agent!r} names no model: write Agent(model="openai:...") or pass a provider."""
 
     agent: str
+
+
+class MissingContextWindow(AssemblyError):
+    """How much {model!r} can read is not known: ModelSpec({model!r}, context_window_tokens=...)."""
+
+    model: str
 
 
 class MissingExtra(AssemblyError):
@@ -495,6 +508,13 @@ class ModelUnavailable(ModelError):
 
 class ModelRefused(ModelError):
     """The model {model} refused the request: {reason}."""
+
+
+class ContextFull(ModelError):
+    """The model {model} has room for {room} tokens, and would read about {tokens}: compact it."""
+
+    room: int
+    tokens: int
 
 
 class ModelGarbage(ModelError):

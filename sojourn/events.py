@@ -34,6 +34,8 @@ class EventKind(StrEnum):
     TOOL_STARTED = "tool_started"
     TOOL_ENDED = "tool_ended"
     TURN_COMMITTED = "turn_committed"
+    SUMMARISED = "summarised"
+    FRAME_OPENED = "frame_opened"
 
 
 class SessionEvent(BaseModel):
@@ -161,11 +163,12 @@ class _Looker:
         return [self._of_effect(turn_id, effect) for effect in effects]
 
     def committed(self, receipt: CommitReceipt) -> SessionEvent:
-        """Tell of a turn's commit."""
+        """Tell of a commit: a turn's, or that of a frame."""
         self._revision = max(self._revision, receipt.head_revision)
+        is_frame = "frame" in receipt.result
         return SessionEvent(
             cursor=f"{receipt.head_revision}.{self._position}",
-            kind=EventKind.TURN_COMMITTED,
+            kind=EventKind.FRAME_OPENED if is_frame else EventKind.TURN_COMMITTED,
             session_id=self._session_id,
             turn_id=receipt.operation_id,
             status=receipt.result.get("status"),
@@ -212,6 +215,8 @@ class _Looker:
         match effect.kind:
             case EffectKind.INPUT:
                 return {"kind": EventKind.TURN_OPENED}
+            case EffectKind.SUMMARY:
+                return {"kind": EventKind.SUMMARISED, "status": effect.status.value}
             case EffectKind.MODEL:
                 self._tools |= dict(_names(effect))
                 return {"kind": EventKind.MODEL_ANSWERED, "step": int(step)}

@@ -100,11 +100,12 @@ class SessionGraph:
 
     def current_frame(self) -> list[Node]:
         """Return the part of the active path that follows its newest frame node."""
-        path = self.active_path()
-        for index in range(len(path) - 1, -1, -1):
-            if path[index].kind == NodeKind.FRAME:
-                return path[index + 1 :]
-        return path
+        return self.active_path()[self._frame_index() + 1 :]
+
+    def frame_node(self) -> Node | None:
+        """Return the newest frame node of the active path, or None before the first."""
+        index = self._frame_index()
+        return self.active_path()[index] if index >= 0 else None
 
     def append(self, nodes: Iterable[Node]) -> None:
         """Add a chain that continues the leaf, and stand on its last node."""
@@ -122,12 +123,20 @@ class SessionGraph:
         self._path = None
 
     def trimmed(self) -> SessionGraph:
-        """Return a graph of the active path alone."""
-        return SessionGraph(self.active_path(), self._leaf, self.session_id)
+        """Return a graph of the active path alone, back to the node of its current frame."""
+        path = self.active_path()[max(0, self._frame_index()) :]
+        return SessionGraph(path, self._leaf, self.session_id)
 
     def corrupt(self, node_id: str, reason: str) -> GraphCorrupt:
         """Return the error that names this session and one of its nodes."""
         return GraphCorrupt(session_id=self.session_id, node_id=node_id, reason=reason)
+
+    def _frame_index(self) -> int:
+        path = self.active_path()
+        for index in range(len(path) - 1, -1, -1):
+            if path[index].kind == NodeKind.FRAME:
+                return index
+        return -1
 
     def _walk(self, leaf: str | None) -> list[Node]:
         path: list[Node] = []

@@ -75,9 +75,25 @@ class SessionHost:
         )
 
     def provider(self, runtime: SessionRuntime) -> ModelProvider:
-        """Return what answers for a live session's model."""
-        agent = self.app.agent(runtime.policy.agent)
-        return self._provider_of(agent, runtime.policy.model or ModelSpec(id=""))
+        """Return what answers for a live session's model.
+
+        Raises:
+            MissingExtra, UnusableModel: it cannot be opened.
+        """
+        return self._provider_of(self.app.agent(runtime.policy.agent), runtime.model)
+
+    def openable(self, agent: str, model: ModelSpec) -> ModelSpec:
+        """Return a model that an agent's session may change to; a bare name is looked up first.
+
+        Raises:
+            MissingContextWindow: the agent compacts, and nobody says how much the model can read.
+            MissingExtra, UnusableModel: it cannot be opened.
+        """
+        chosen = self.app.agent(agent)
+        spec = self.app.lineup.named(model.id) if model == ModelSpec(model.id) else model
+        chosen.check_window(spec)
+        self._provider_of(chosen, spec)
+        return spec
 
     async def agent_of(self, session_id: str, wanted: str | None) -> str:
         """Return `wanted`, or the agent that the session had, or the app's only one.

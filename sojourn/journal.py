@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 INPUT_KEY = "input"
+SUMMARY_KEY = "summary"
 
 
 class EffectKind(StrEnum):
@@ -15,6 +16,7 @@ class EffectKind(StrEnum):
     INPUT = "input"
     MODEL = "model"
     TOOL = "tool"
+    SUMMARY = "summary"
 
 
 class EffectStatus(StrEnum):
@@ -42,7 +44,7 @@ class Effect:
 
     Attributes:
         position: grows with each new row of the store; read on from it.
-        effect_key: `input`, `model/<step>`, or `tool/<step>/<call id>`.
+        effect_key: `input`, `summary`, `model/<step>`, or `tool/<step>/<call id>`.
         kind: what it is.
         status: STARTED, or how it ended.
         attempt_id: who started it: a retry of the store's write by the same attempt re-enters.

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from sojourn.errors import InvalidInput
 from sojourn.messages import Message
 from sojourn.usage import Usage
 
@@ -29,6 +30,9 @@ class ModelSpec(BaseModel):
         id: `provider:model`, such as `openai:gpt-5`.
         context_window_tokens: input and output together, or None if unknown.
         output_token_capacity: the most that one answer may have, or None for the provider's own.
+
+    Raises:
+        InvalidInput: a number is not positive, or an answer would fill the whole window.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -36,6 +40,35 @@ class ModelSpec(BaseModel):
     id: str
     context_window_tokens: int | None = None
     output_token_capacity: int | None = None
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - it reads `ModelSpec("openai:gpt-5")`
+        context_window_tokens: int | None = None,
+        output_token_capacity: int | None = None,
+        **newer: Any,
+    ) -> None:
+        """Take a model's name and metadata; what a newer version stored besides is passed over."""
+        del newer
+        limits: dict[str, Any] = {
+            "context_window_tokens": context_window_tokens,
+            "output_token_capacity": output_token_capacity,
+        }
+        super().__init__(id=id, **limits)
+        for name in limits:
+            tokens: int | None = getattr(self, name)
+            if tokens is not None and tokens <= 0:
+                raise InvalidInput(reason=f"{name} of model {id!r} must be above 0")
+        if self.context_window_tokens is not None and not self.room:
+            reason = f"an answer of model {id!r} would fill its whole context window"
+            raise InvalidInput(reason=reason)
+
+    @property
+    def room(self) -> int | None:
+        """How many tokens of the window are left for input, or None if that is unknown."""
+        if self.context_window_tokens is None:
+            return None
+        return max(0, self.context_window_tokens - (self.output_token_capacity or 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def _park_commit(
         expected_head_revision=runtime.head_revision,
         fencing_token=fencing_token,
         leaf=runtime.graph.leaf,
-        config=runtime.policy.config(),
+        config=runtime.conversation.config(),
         tool_state=tools,
         plugin_state=plugins,
         is_turn=False,

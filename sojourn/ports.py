@@ -11,7 +11,7 @@ from sojourn.commit import Commit, CommitReceipt
 from sojourn.graph import Node
 from sojourn.journal import Effect, EffectRef, Outcome
 from sojourn.lease import Claim, Lease
-from sojourn.models import ModelAnswer, ModelRequest, TextDelta
+from sojourn.models import ModelAnswer, ModelRequest, ModelSpec, TextDelta
 from sojourn.reads import (
     CheckedPage,
     Head,
@@ -239,6 +239,16 @@ class ModelProvider(Protocol):
         ...
 
 
+@runtime_checkable
+class DescribedProvider(Protocol):
+    """A provider of one's own that says what its model is called, and how much it can read."""
+
+    @property
+    def spec(self) -> ModelSpec | None:
+        """The model; None leaves the provider to be named by its class."""
+        ...
+
+
 class OpenedModel(ModelProvider, Protocol):
     """A provider that was opened by its name, and holds connections."""
 
@@ -250,7 +260,8 @@ class OpenedModel(ModelProvider, Protocol):
 class Probe(Protocol):
     """Is told when named points of a turn are passed; must never change what happens.
 
-    Points: `claim.before`, `claim.after`, `model.calling`, `model.recorded`, `tool.started`,
+    Points: `claim.before`, `claim.after`, `compact.before`, `compact.summarised`, `compact.after`,
+    `model.calling`, `model.recorded`, `tool.started`,
     `tool.ran`, `tool.recorded`, `commit.before`, `commit.after`, `park.before`, `park.after`.
     """
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from sojourn import ids
 from sojourn.catalog import RestoreReport, ToolCatalog, ToolState
 from sojourn.commit import Commit, CommitReceipt
+from sojourn.conversation import Conversation
 from sojourn.environment import RuntimeEnvironment
-from sojourn.errors import ClaimedAlready, MissingModel, MissingPluginHost, StoreRequired
-from sojourn.graph import Node, NodeKind, SessionGraph
-from sojourn.heal import Healed, heal, healed_messages, recorded, with_record
+from sojourn.errors import ClaimedAlready, MissingPluginHost, StoreRequired
+from sojourn.graph import Node, SessionGraph
+from sojourn.heal import Healed, heal, recorded, with_record
 from sojourn.lease import Claim, Lease, LeaseOwner
 from sojourn.lineage import with_parent
 from sojourn.messages import Message
@@ -36,8 +37,7 @@ class SessionRuntime:
 
     Attributes:
         session_id: the session.
-        policy: what it runs with.
-        graph: its resident nodes.
+        conversation: its resident nodes, as its model sees them.
         catalog: its tools.
         plugins: its plugins' session parts.
         head_revision: the commit that it stands on.
@@ -57,7 +57,6 @@ class SessionRuntime:
         """Hydrate; call `assemble` instead."""
         self.environment = environment
         self.session_id = state.session_id
-        self.policy = policy
         self.store = store
         self.plugins = plugins
         self.head_revision = state.head_revision
@@ -66,13 +65,13 @@ class SessionRuntime:
         self._executor_id = ids.mint("exec")
         self._has_claimed = False
         graph, mended = heal(state.graph)
-        self.graph: SessionGraph = environment.residency.trim(graph)
+        self.conversation = Conversation(graph, policy, state, environment.residency)
         self.catalog = ToolCatalog(
             [*environment.sources, FunctionSource(PLUGIN_SOURCE, plugins.tools())]
         )
         self.restored = self._restore_catalog(state.tool_state)
         self.snapshots = SnapshotKeeper(state, self.catalog, plugins)
-        self._messages, answered = healed_messages(self.graph.current_frame(), self.session_id)
+        answered = self.conversation.answered
         self.healed: tuple[Healed, ...] = (*state.healed, *mended, *answered)
         self._record = recorded(state.record, self.healed)
         self._parent = state.parent_session_id
@@ -108,10 +107,8 @@ class SessionRuntime:
         """
         if environment.residency is Residency.ACTIVE_PATH_ONLY and store is None:
             raise StoreRequired(operation="Residency.ACTIVE_PATH_ONLY")
-        effective = policy.completed_by(state.policy)
-        if not effective.is_configured:
-            raise MissingModel(agent=effective.agent or "?")
-        runtime = cls(environment, effective, state, store, plugins)
+        host = policy.completed_by(state.policy)
+        runtime = cls(environment, host, state, store, plugins)
         plugins.emit("session_restored", {"session_id": runtime.session_id})
         return runtime
 
@@ -196,7 +193,7 @@ class SessionRuntime:
         await self.environment.probe.reached("park.before", self.session_id)
         await self.settle()
         await self.environment.probe.reached("park.after", self.session_id)
-        return ParkedSession(self.session_id, self.policy, store)
+        return ParkedSession(self.session_id, self.conversation.layers.host, store)
 
     async def settle(self) -> None:
         """Commit what is dirty, and give the lease back; a clean session is not committed again.
@@ -255,6 +252,16 @@ class SessionRuntime:
             self.environment.plugin_host.unregister(self.session_id)
 
     @property
+    def graph(self) -> SessionGraph:
+        """The session's resident nodes."""
+        return self.conversation.graph
+
+    @property
+    def policy(self) -> SessionPolicy:
+        """The policy in force: the host's, the current frame's, and what was chosen, in layers."""
+        return self.conversation.layers.effective
+
+    @property
     def model(self) -> ModelSpec:
         """The model that the session runs with; `assemble` has made sure that there is one."""
         return self.policy.model or ModelSpec(id="")
@@ -266,7 +273,7 @@ class SessionRuntime:
 
     def messages(self) -> Sequence[Message]:
         """Return the conversation of the current frame, with every tool call answered."""
-        return self._messages
+        return self.conversation.messages
 
     def _restore_catalog(self, stored: bytes | None) -> RestoreReport | None:
         if stored is None:
@@ -283,13 +290,7 @@ class SessionRuntime:
     def _adopt(self, commit: Commit, receipt: CommitReceipt) -> None:
         if receipt.head_revision <= self.head_revision:
             return  # another attempt of the same operation came first
-        now = self.environment.clock.now()
-        nodes = [
-            Node(new.node_id, new.parent_id, new.kind, new.body, commit.operation_id, now)
-            for new in commit.nodes
-        ]
-        self.graph.append(nodes)
-        self._messages.extend(node.message for node in nodes if node.kind == NodeKind.MESSAGE)
+        self.conversation.adopt(commit, self.environment.clock.now())
         self.head_revision = receipt.head_revision
         self.snapshots.adopt(commit)
 

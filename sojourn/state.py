@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from sojourn.choices import Choices, ContextMark
 from sojourn.errors import GraphCorrupt
 from sojourn.graph import SessionGraph
 from sojourn.heal import NOTHING_LEFT, RECORD, Healed, dangling_leaf
@@ -39,6 +40,8 @@ class SessionState:
         healed: what was put right in the reading of it.
         parent_session_id: the session that made this one as its child, or None.
         record: what was healed before and a commit made invisible; see `heal.recorded`.
+        choices: what was chosen for the session while it lived.
+        mark: how much a model was shown where the session stands, if that is known.
     """
 
     session_id: str
@@ -53,6 +56,8 @@ class SessionState:
     healed: tuple[Healed, ...] = ()
     record: tuple[dict[str, str], ...] = ()
     parent_session_id: str | None = None
+    choices: Choices = field(default_factory=Choices)
+    mark: ContextMark | None = None
 
     @classmethod
     def of(cls, reading: Reading) -> SessionState:
@@ -83,6 +88,8 @@ class SessionState:
             healed=reading.healed,
             record=tuple(head.config.get(RECORD, ())),
             parent_session_id=parent_of(head.config),
+            choices=Choices.from_config(head.config),
+            mark=ContextMark.from_config(head.config, reading.leaf),
         )
 
     def discard_snapshots(self) -> None:

@@ -36,13 +36,15 @@ class StepAnswer(Compact):
     """What a model step came to: why the model stopped, and the calls that can be run.
 
     Calls that no tool can serve are answered already and are not among `calls`. `outcome` says
-    that the answer was the turn's last and that the turn is committed.
+    that the answer was the turn's last and that the turn is committed; `fault` says why the model
+    was not asked at all.
     """
 
     finish: FinishReason
     calls: tuple[ToolCallRef, ...] = ()
     digest: str = ""
     outcome: TurnOutcome | None = None
+    fault: Fault | None = None
 
 
 class TurnPhase(StrEnum):
@@ -126,7 +128,8 @@ def answered(state: TurnState, answer: StepAnswer) -> TurnState:
         return state
     if answer.finish is not FinishReason.TOOL_CALLS:
         limit = answer.finish is FinishReason.LENGTH
-        return _closing(state, TurnStatus.LIMIT if limit else TurnStatus.COMPLETED)
+        closing = _closing(state, TurnStatus.LIMIT if limit else TurnStatus.COMPLETED)
+        return closing.model_copy(update={"fault": answer.fault})
     if state.step >= state.max_steps:
         return _closing(state, TurnStatus.LIMIT)
     if not answer.calls:

@@ -127,8 +127,7 @@ class Session:
             key = (entry.source, entry.model)
             self.usage[key] = self.usage.get(key, Usage()) + entry.usage
         self.mark(commit, now)
-        if commit.is_turn:
-            self.journals.pop(commit.operation_id, None)
+        self.journals.pop(commit.operation_id, None)
         if commit.release and self.lease is not None:
             self.lease = replace(self.lease, released=True)
         receipt = CommitReceipt(

@@ -19,16 +19,25 @@ from sojourn.journal import tool_key
 from sojourn.keeper import stopped
 from sojourn.outcome import Fault, TurnOutcome, TurnStatus
 from sojourn.raised import place_of
-from sojourn.requests import CallTool, CommitTurnRequest, StepTurn, TurnLimits, TurnRef
+from sojourn.requests import (
+    COMPACTION_ATTEMPTS,
+    CallTool,
+    CommitTurnRequest,
+    CompactTurn,
+    FrameOpened,
+    StepTurn,
+    TurnLimits,
+    TurnRef,
+)
 from sojourn.turn import CallModel, CallTools, CommitTurn, StepAnswer, ToolCallRef, TurnState
-from sojourn.turns import call_tool, commit_turn, step_turn
+from sojourn.turns import call_tool, commit_turn, compact_turn, step_turn
 
 log = logging.getLogger(__name__)
 
 Move = Callable[[TurnState], Awaitable[TurnState]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TurnDriver:
     """Makes the moves of one open turn.
 
@@ -44,15 +53,20 @@ class TurnDriver:
     limits: TurnLimits
     control: TurnControl
 
-    async def run(self) -> TurnOutcome:
+    async def run(self, *, compact_due: bool = False) -> TurnOutcome:
         """Run the turn to its commit; a cancel that comes before makes it commit what it has.
 
         Whatever a model or a tool raises ends in a commit too; only the store can prevent that.
+
+        Args:
+            compact_due: whether the session is to be compacted first.
 
         Raises:
             SojournError: the turn could not be committed; its journal stays.
         """
         state = machine.begin(self.turn.turn_id, self.limits.max_steps)
+        if compact_due:
+            state = await self._guarded(self._compact, state)
         while True:
             match machine.decide(state):
                 case CallModel(step):
@@ -77,6 +91,24 @@ class TurnDriver:
             return _came_to(working, state)
         finally:
             await stopped(working, cancelled)
+
+    async def _compact(self, state: TurnState) -> TurnState:
+        """Compact the session; whatever comes of it, the turn goes on."""
+        attempts = count(1)
+
+        async def ask() -> FrameOpened:
+            request = CompactTurn(
+                turn=self.turn, attempt=next(attempts), max_attempts=COMPACTION_ATTEMPTS
+            )
+            return await stored(partial(compact_turn, self.host, request))
+
+        try:
+            opened = await asked(ask, COMPACTION_ATTEMPTS)
+        except SojournError as error:
+            log.warning("session %s goes on uncompacted: %s", self.turn.session_id, error)
+            return state
+        self.turn = self.turn.model_copy(update={"head_revision": opened.head_revision})
+        return state
 
     async def _step(self, step: int, state: TurnState) -> TurnState:
         answer = partial(self._answer, step, attempts=count(1))

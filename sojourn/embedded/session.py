@@ -13,26 +13,23 @@ from sojourn import ids
 from sojourn.attachments import AttachmentReader
 from sojourn.branching import spawn
 from sojourn.embedded.control import TurnControl
-from sojourn.embedded.driver import TurnDriver
-from sojourn.embedded.retrying import stored
+from sojourn.embedded.owner import EmbeddedOwner
 from sojourn.embedded.turn import EmbeddedTurn
 from sojourn.errors import (
     InvalidInput,
-    LeaseHeld,
     StoreError,
     TurnConflict,
     UnknownCall,
     UnknownTurn,
 )
 from sojourn.events import SessionEvent, follow, follow_turn
+from sojourn.frames import FramePolicy
 from sojourn.host import SessionHost
 from sojourn.inputs import checked_text
-from sojourn.keeper import LeaseKeeper
-from sojourn.lease import LeaseOwner
+from sojourn.models import ModelSpec
 from sojourn.outcome import TurnOutcome, TurnResult, TurnStatus
 from sojourn.ports import SessionStore
-from sojourn.requests import BeginTurn, ParkSession, TurnBegun, TurnRef
-from sojourn.turns import answer_text, begin_turn, park_session
+from sojourn.requests import FrameOpened, OpenFrame
 from sojourn.view import SessionView, view_session
 
 if TYPE_CHECKING:
@@ -48,11 +45,8 @@ class EmbeddedSession:
         self.session_id = session_id
         self.agent = agent
         self._host = host
-        self._owner = LeaseOwner.fresh()
-        self._executor_id = ids.mint("exec")
+        self._owner = EmbeddedOwner(host, session_id, agent)
         self._turns: dict[str, EmbeddedTurn] = {}
-        self._serial = asyncio.Lock()
-        self._token = 0
         self._is_closed = False
 
     async def send(self, text: str, turn_id: str | None = None) -> TurnResult:
@@ -175,14 +169,49 @@ class EmbeddedSession:
         """Yield what happens in one turn; see `EmbeddedTurn.events`."""
         return follow_turn(self._host.store, self.session_id, turn.id, turn.task, after)
 
+    async def compact(self, summary: str | None = None) -> FrameOpened:
+        """Open a frame that begins with a summary of the conversation and its last turns verbatim.
+
+        It waits for the open turns. What came before stays readable, and is no longer sent to the
+        model. Without anything new since the last frame, nothing is done.
+
+        Args:
+            summary: what stands for what came before; without it, the model is asked.
+
+        Raises:
+            CompactionFailed: there is no usable summary; the session is as it was.
+            UnknownSession: nothing was ever sent.
+            LeaseHeld: another owner has the session.
+        """
+        return await self._owner.open_frame(OpenFrame.compacting(self.session_id, summary))
+
+    async def open_frame(
+        self,
+        text: str = "",
+        *,
+        model: str | ModelSpec | None = None,
+        instructions: str | None = None,
+    ) -> FrameOpened:
+        """Open a frame that begins with `text` alone, or with nothing; the model is not asked.
+
+        Args:
+            text: what the model is told of what came before.
+            model: the model in this frame.
+            instructions: what stands in the place of the agent's instructions in this frame.
+
+        Raises:
+            AssemblyError: the model cannot be opened; nothing was written.
+            UnknownSession, LeaseHeld: as `compact`.
+        """
+        policy = FramePolicy.of(model, instructions)
+        return await self._owner.open_frame(OpenFrame.beginning(self.session_id, text, policy))
+
     async def park(self) -> None:
         """Wait for the open turns, give the lease back and drop the session from memory."""
         open_turns = [turn.task for turn in self._turns.values()]
         if open_turns:
             await asyncio.wait(open_turns)
-        request = ParkSession(session_id=self.session_id, fencing_token=self._token)
-        async with self._serial:
-            await stored(partial(park_session, self._host, request))
+        await self._owner.park()
 
     async def close(self) -> None:
         """Cancel what is open, which commits what it has, and park; nothing is taken any more.
@@ -199,7 +228,7 @@ class EmbeddedSession:
 
     def _start(self, turn_id: str, text: str) -> EmbeddedTurn:
         control = TurnControl()
-        task = asyncio.create_task(self._run(turn_id, text, control))
+        task = asyncio.create_task(self._owner.run(turn_id, text, control))
         turn = self._turns[turn_id] = EmbeddedTurn(self, turn_id, text, control, task)
         task.add_done_callback(partial(self._ended, turn_id))
         return turn
@@ -218,46 +247,6 @@ class EmbeddedSession:
             if turn.control.answer(call_id, approved=approved):
                 return
         raise UnknownCall(session_id=self.session_id, call_id=call_id)
-
-    async def _run(self, turn_id: str, text: str, control: TurnControl) -> TurnResult:
-        async with self._serial:
-            outcome = await self._outcome(turn_id, text, control)
-        answer = await answer_text(self._host, self.session_id, outcome)
-        return TurnResult.of(self.session_id, outcome, answer)
-
-    async def _outcome(self, turn_id: str, text: str, control: TurnControl) -> TurnOutcome:
-        begun = await self._begin(turn_id, text)
-        if begun.outcome is not None:
-            return begun.outcome
-        self._token = begun.fencing_token
-        turn = TurnRef(
-            session_id=self.session_id,
-            agent=begun.agent,
-            turn_id=turn_id,
-            fencing_token=begun.fencing_token,
-            head_revision=begun.head_revision,
-        )
-        keeper = LeaseKeeper(self._host.store, self.session_id, self._token, self._host.app.timings)
-        return await keeper.run(TurnDriver(self._host, turn, begun.limits, control).run())
-
-    async def _begin(self, turn_id: str, text: str) -> TurnBegun:
-        request = BeginTurn(
-            session_id=self.session_id,
-            agent=self.agent,
-            turn_id=turn_id,
-            text=text,
-            owner_id=self._owner.owner_id,
-            incarnation_id=self._owner.incarnation_id,
-            executor_id=self._executor_id,
-        )
-        begun = await stored(partial(begin_turn, self._host, request))
-        if begun.holder is not None:
-            raise LeaseHeld(
-                session_id=self.session_id,
-                holder=begun.holder.name,
-                expires_at=begun.holder.expires_at,
-            )
-        return begun
 
 
 @asynccontextmanager

@@ -14,7 +14,8 @@ class CompactionView:
 
     Attributes:
         session_id: the session.
-        messages: the current frame, with every tool call answered.
+        messages: what the new frame no longer shows, with every tool call answered: the current
+            one without its last turns, which stay verbatim.
         reason: why it is compacted, in a word.
     """
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from sojourn.errors import ModelGarbage
 from sojourn.messages import Message, ToolCallPart, assistant
-from sojourn.models import FinishReason, ModelAnswer, ModelRequest, TextDelta
+from sojourn.models import FinishReason, ModelAnswer, ModelRequest, ModelSpec, TextDelta
 from sojourn.usage import Usage
 
 Scripted = str | Sequence[tuple[str, Mapping[str, Any]]] | ModelAnswer
@@ -29,13 +29,15 @@ class ScriptedModel:
     Args:
         fn: takes the conversation; returns a text, or a list of tool calls `(name, arguments)`, or
             a whole `ModelAnswer`; may be async; what it raises is what the model raises.
+        spec: what the model is called, and how much it can read.
 
     Attributes:
         calls: how many times the model was asked.
     """
 
-    def __init__(self, fn: Script) -> None:
+    def __init__(self, fn: Script, spec: ModelSpec | None = None) -> None:
         self._fn = fn
+        self.spec = spec
         self._sizes: dict[str, tuple[int, Message, int]] = {}
         self.calls = 0
 

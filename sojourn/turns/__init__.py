@@ -8,6 +8,7 @@ from __future__ import annotations
 from sojourn.turns.beginning import begin_turn
 from sojourn.turns.calling import call_tool
 from sojourn.turns.committing import answer_text, commit_turn, park_session
+from sojourn.turns.compacting import compact_turn, open_frame
 from sojourn.turns.stepping import commit_if_last, step_turn
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "call_tool",
     "commit_if_last",
     "commit_turn",
+    "compact_turn",
+    "open_frame",
     "park_session",
     "step_turn",
 ]

@@ -114,7 +114,7 @@ def _built(resident: Resident, draft: Draft, request: CommitTurnRequest) -> Comm
         fencing_token=turn.fencing_token,
         nodes=nodes,
         leaf=nodes[-1].node_id,
-        config=runtime.policy.config(),
+        config=runtime.conversation.config_at(nodes[-1].node_id, draft.context_tokens()),
         tool_state=tools,
         plugin_state=plugins,
         usage=usage,

@@ -5,17 +5,18 @@ from __future__ import annotations
 from sojourn import ids
 from sojourn import turn as machine
 from sojourn.draft import Draft
-from sojourn.errors import StoreError, ToolFailure
+from sojourn.errors import ContextFull, StoreError, ToolFailure
 from sojourn.host import SessionHost
 from sojourn.journal import EffectKind, EffectRef, EffectStatus, Outcome, model_key
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import Message, ToolCallPart
 from sojourn.models import FinishReason, ModelAnswer, ModelRequest
-from sojourn.outcome import TurnOutcome
+from sojourn.outcome import Fault, TurnOutcome
 from sojourn.requests import CommitTurnRequest, StepTurn, TurnRef
 from sojourn.runtime import SessionRuntime
 from sojourn.turn import StepAnswer, ToolCallRef
 from sojourn.turns.committing import commit_turn
+from sojourn.window import estimated
 
 
 async def step_turn(host: SessionHost, request: StepTurn) -> StepAnswer:
@@ -49,6 +50,9 @@ async def _step(host: SessionHost, request: StepTurn) -> StepAnswer:
     if recorded is not None and recorded.is_final:
         return StepAnswer.model_validate(recorded.facts["answer"])
     resident.runtime.catalog.refresh_if_moved()
+    full = _context_full(resident.runtime, draft)
+    if full is not None:
+        return StepAnswer(finish=FinishReason.LENGTH, fault=Fault.of(full))
     keeper = LeaseKeeper(host.store, turn.session_id, turn.fencing_token, host.app.timings)
     answer = await keeper.run(_ask(host, resident.runtime, draft, turn))
     effect = await host.store.record_effect(_ref(turn, key), _outcome(resident.runtime, answer))
@@ -79,8 +83,20 @@ async def commit_if_last(host: SessionHost, request: StepTurn, answer: StepAnswe
     move = machine.decide(machine.answered(state.model_copy(update={"step": request.step}), answer))
     if answer.outcome or not request.commits or not isinstance(move, machine.CommitTurn):
         return answer
-    outcome = await commit_turn(host, CommitTurnRequest(turn=request.turn, status=move.status))
+    committing = CommitTurnRequest(turn=request.turn, status=move.status, fault=move.fault)
+    outcome = await commit_turn(host, committing)
     return answer.model_copy(update={"outcome": outcome})
+
+
+def _context_full(runtime: SessionRuntime, draft: Draft) -> ContextFull | None:
+    """Return why the model is not asked: it has counted what no longer fits."""
+    mark, room = runtime.conversation.mark, runtime.model.room
+    counted = draft.context_tokens()
+    if not counted and mark is not None:
+        counted = mark.tokens + estimated(len(message.encode()) for message in draft.messages())
+    if room is None or counted <= room:
+        return None
+    return ContextFull(model=runtime.model.id, room=room, tokens=counted)
 
 
 async def _ask(

@@ -154,7 +154,7 @@ def commit_of(
         fencing_token=lease.fencing_token,
         nodes=tuple(nodes),
         leaf=nodes[-1].node_id,
-        config=runtime.policy.config(),
+        config=runtime.conversation.config(),
         tool_state=tools,
         plugin_state=plugins,
         release=release,

@@ -251,8 +251,8 @@ BEGIN
     IF is_turn THEN
         UPDATE sojourn.attachments a SET committed_at = at
         WHERE a.sid = s.sid AND a.turn_id = of_operation_id AND a.committed_at IS NULL;
-        DELETE FROM sojourn.effects e WHERE e.sid = s.sid AND e.turn_id = of_operation_id;
     END IF;
+    DELETE FROM sojourn.effects e WHERE e.sid = s.sid AND e.turn_id = of_operation_id;
     RETURN s.head_revision + 1;
 END $$;
 

@@ -165,8 +165,7 @@ def _account(db: sqlite3.Connection, session: SessionRow, commit: Commit, now: i
         values = (session.sid, entry.source, entry.model, *rows.tokens(entry.usage))
         db.execute(SQL["add_usage"], values)
     attachments.mark(db, session.sid, commit.operation_id, commit.attachment_ids, now)
-    if commit.is_turn:
-        db.execute(SQL["settle_journal"], (session.sid, commit.operation_id))
+    db.execute(SQL["settle_journal"], (session.sid, commit.operation_id))
 
 
 def _leave_receipt(

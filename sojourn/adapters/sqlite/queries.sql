@@ -91,7 +91,7 @@ INSERT OR REPLACE INTO effects (
     facts, payload
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- settle_journal: Remove the journal of a turn that was committed.
+-- settle_journal: Remove the journal of an operation that was committed.
 DELETE FROM effects WHERE sid = ? AND turn_id = ?;
 
 -- places: Where nodes stand, by their ids (a JSON list).

@@ -74,8 +74,7 @@ class ModelSession:
         self.leaf = commit.leaf
         self.receipts[commit.operation_id] = self.revision
         self.released |= commit.release
-        if commit.is_turn:
-            self.journals.pop(commit.operation_id, None)
+        self.journals.pop(commit.operation_id, None)
         for key, (turn, is_permanent) in self.attachments.items():
             self.attachments[key] = (turn, is_permanent or turn == commit.operation_id)
 

@@ -127,7 +127,7 @@ async def test_a_limit_is_kept_however_the_server_plans(
         lease = await begun(store, session=f"s{number}")
         await store.begin_attachment(intent(lease, f"k{number}"))
         nodes = chain(None, f"n{number}", f"m{number}")
-        await store.commit(commit_of(lease, 0, *nodes, attachment_ids=(), is_turn=False))
+        await store.commit(commit_of(lease, 0, *nodes, attachment_ids=(), operation_id="c1"))
         await store.release(lease)
         await grown(store, f"o{number}", session=f"s{number}")
     clock.advance(DAY)
