@@ -21,11 +21,12 @@ from sojourn.reads import (
     SessionRead,
     TurnOpening,
 )
+from sojourn.transfer_ports import SessionTransfer
 from sojourn.upkeep_ports import StoreUpkeep
 from sojourn.usage import UsageEntry
 
 
-class SessionStore(AttachmentManifest, StoreUpkeep, Protocol):
+class SessionStore(AttachmentManifest, SessionTransfer, StoreUpkeep, Protocol):
     """Sessions, kept for good. Every method is atomic; every write is fenced.
 
     Any method may raise `Contended` (try the same again), `StoreUnavailable`, `SessionDeleted`,

@@ -16,6 +16,7 @@ from sojourn.adapters import memory_checks, rules
 from sojourn.adapters.memory_attachments import MemoryAttachments
 from sojourn.adapters.memory_rows import Rows, Stored
 from sojourn.adapters.memory_session import copied, read
+from sojourn.adapters.memory_transfer import MemoryTransfer
 from sojourn.adapters.memory_upkeep import MemoryUpkeep
 from sojourn.clock import Clock, SystemClock
 from sojourn.commit import (
@@ -35,7 +36,7 @@ from sojourn.reads import Head, OpenTurn, Problem, ReadScope, SessionRead, TurnO
 from sojourn.usage import UsageEntry
 
 
-class MemoryStore(MemoryAttachments, MemoryUpkeep, SessionStore):
+class MemoryStore(MemoryAttachments, MemoryTransfer, MemoryUpkeep, SessionStore):
     """Sessions in dictionaries; `ports.SessionStore` says what each method keeps."""
 
     def __init__(self, clock: Clock | None = None) -> None:

@@ -42,7 +42,7 @@ async def commit(
         row = await database.row(SQL["try_commit"], facts | hangs_on)
         if row is not None and row[0] is not None:
             return _receipt_of(commit, row[0])
-    return await database.write(lambda connection: _commit(connection, commit, content, now))
+    return await database.write(lambda connection: apply(connection, commit, content, now))
 
 
 async def receipt(database: Database, session_id: str, operation_id: str) -> CommitReceipt | None:
@@ -60,10 +60,10 @@ async def receipt_of(
     return _replay(session_id, operation_id, row) if row else None
 
 
-async def _commit(
+async def apply(
     connection: Connection, commit: Commit, content: str, now: datetime | None
 ) -> CommitReceipt:
-    """Apply the rules in order: receipt, fence, head, integrity, size."""
+    """Apply a commit by the rules in order: receipt, fence, head, integrity, size."""
     session = await sessions.locked(connection, commit.session_id)
     stored = await _stored(connection, commit.session_id, commit.operation_id)
     if stored is not None:

@@ -21,6 +21,7 @@ from sojourn.adapters.postgres import (
     lifetimes,
     schema,
     sessions,
+    transfer,
     upkeep,
 )
 from sojourn.adapters.postgres.database import Connection, Database
@@ -41,6 +42,7 @@ from sojourn.reads import (
     SessionRead,
     TurnOpening,
 )
+from sojourn.transfer_ports import Past, SessionPage
 from sojourn.upkeep_ports import Vacuumed
 from sojourn.usage import UsageEntry
 
@@ -108,6 +110,15 @@ class PostgresStore(SessionStore, PagedCheck):
     @override
     async def commit(self, commit: Commit) -> CommitReceipt:
         return await commits.commit(self._database, commit, content_hash(commit), self._now())
+
+    @override
+    async def adopt(self, commit: Commit, past: Past) -> CommitReceipt:
+        return await transfer.adopt(self._database, commit, past, self._now())
+
+    @override
+    async def load_pages(self, session_id: str, scope: ReadScope) -> AsyncIterator[SessionPage]:
+        async for page in transfer.pages(self._database, session_id, scope):
+            yield page
 
     @override
     async def receipt(self, session_id: str, operation_id: str) -> CommitReceipt | None:

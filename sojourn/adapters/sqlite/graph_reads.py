@@ -77,8 +77,8 @@ def load(
     return SessionRead(
         head=sessions.head_of(db, session_id),
         nodes=tuple(map(rows.node, found)),
-        tool_state=_snapshot(db, session.tool_digest),
-        plugin_state=_snapshot(db, session.plugin_digest),
+        tool_state=snapshot(db, session.tool_digest),
+        plugin_state=snapshot(db, session.plugin_digest),
     )
 
 
@@ -125,6 +125,7 @@ def _check_root(session: SessionRow, row: Row) -> None:
     raise GraphCorrupt(session_id=session.session_id, node_id=row[0], reason=reason)
 
 
-def _snapshot(db: sqlite3.Connection, digest: str | None) -> bytes | None:
+def snapshot(db: sqlite3.Connection, digest: str | None) -> bytes | None:
+    """Return a state body by its digest."""
     found = db.execute(SQL["snapshot"], (digest,)).fetchone() if digest else None
     return found[0] if found else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-QUERIES = ("queries.sql", "attachments.sql", "upkeep.sql", "checks.sql")
+QUERIES = ("queries.sql", "attachments.sql", "upkeep.sql", "checks.sql", "transfer.sql")
 
 _BLOCK = re.compile(r"^-- (\w+): .+\n((?:(?!-- \w+: ).*\n?)+)", re.MULTILINE)
 _FOLDER = resources.files("sojourn.adapters.sqlite")

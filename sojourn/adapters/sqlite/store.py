@@ -21,6 +21,7 @@ from sojourn.adapters.sqlite import (
     lifetimes,
     schema,
     sessions,
+    transfer,
 )
 from sojourn.adapters.sqlite.connection import GROUP_LIMIT, Connection
 from sojourn.adapters.sqlite.schema import Synchronous
@@ -41,6 +42,7 @@ from sojourn.reads import (
     SessionRead,
     TurnOpening,
 )
+from sojourn.transfer_ports import Past, SessionPage
 from sojourn.upkeep_ports import Vacuumed
 from sojourn.usage import UsageEntry
 
@@ -133,6 +135,17 @@ class SqliteStore(SessionStore, PagedCheck):
         return await self._writer.transact(
             lambda db: commits.commit(db, commit, content, self._clock.now())
         )
+
+    @override
+    async def adopt(self, commit: Commit, past: Past) -> CommitReceipt:
+        return await self._writer.transact(
+            lambda db: transfer.adopt(db, commit, past, self._clock.now())
+        )
+
+    @override
+    async def load_pages(self, session_id: str, scope: ReadScope) -> AsyncIterator[SessionPage]:
+        async for page in transfer.pages(self._reader, session_id, scope):
+            yield page
 
     @override
     async def receipt(self, session_id: str, operation_id: str) -> CommitReceipt | None:

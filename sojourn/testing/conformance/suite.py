@@ -30,6 +30,7 @@ CAPABILITIES = (
     "openings",
     "journal",
     "reads",
+    "moving",
     "newest",
     "branches",
     "tombstones",
