@@ -14,7 +14,9 @@ SojournError
 │   ├── UnknownAttachment
 │   ├── InvalidApp
 │   ├── InvalidStoreUrl
-│   └── InvalidBlobsUrl
+│   ├── InvalidBlobsUrl
+│   ├── Untransferable
+│   └── SessionExists
 ├── StoreError               what a session store answers
 │   ├── LeaseHeld
 │   ├── LeaseLost
@@ -40,6 +42,7 @@ SojournError
 │   ├── SessionContinuing    (retryable)
 │   ├── TooManyWaiters       (retryable)
 │   ├── SessionHeld
+│   ├── HalfImported
 │   ├── Diverged
 │   ├── RunEnded             (retryable)
 │   ├── TurnFailed
@@ -194,6 +197,18 @@ class InvalidBlobsUrl(InvalidInput):
     """{url!r} is no blob store: use file:///folder, s3://bucket/prefix, gs://, az:// or memory://."""
 
     url: str
+
+
+class Untransferable(InvalidInput):
+    """Line {line} of the file cannot be imported: {reason}."""
+
+    line: int
+
+
+class SessionExists(InvalidInput):
+    """There is a session {session_id!r} already: import it under another id (--session)."""
+
+    session_id: str
 
 
 class StoreError(SojournError):
@@ -367,6 +382,12 @@ class SessionHeld(TurnError):
     session_id: str
     holder: str
     waited_seconds: float
+
+
+class HalfImported(TurnError):
+    """Session {session_id!r} is half imported: run its `sojourn session import` again."""
+
+    session_id: str
 
 
 class Diverged(TurnError):

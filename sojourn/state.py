@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sojourn.choices import Choices, ContextMark
 from sojourn.errors import GraphCorrupt
 from sojourn.graph import SessionGraph
+from sojourn.half_imported import check_whole
 from sojourn.heal import NOTHING_LEFT, RECORD, Healed, dangling_leaf
 from sojourn.lineage import parent_of
 from sojourn.policy import SessionPolicy
@@ -64,10 +65,12 @@ class SessionState:
         """Make the state of a reading.
 
         Raises:
+            HalfImported: the session is being imported.
             GraphCorrupt: an id is stored twice; or a snapshot that the head names is missing;
                 without it the session would silently start over with other tools and plugins.
         """
         read, head = reading.read, reading.read.head
+        check_whole(head.session_id, head.config)
         for ref, body in (
             (head.tool_state, read.tool_state),
             (head.plugin_state, read.plugin_state),

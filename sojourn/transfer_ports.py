@@ -40,11 +40,11 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True)
 class PastNode:
-    """Which operation once wrote a node, and when."""
+    """Which operation once wrote a node, and when; None leaves the time of the commit."""
 
     node_id: str
     turn_id: str
-    created_at: datetime
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sojourn import ids
 from sojourn.catalog import ToolState
 from sojourn.errors import UnknownSession
 from sojourn.graph import Node, NodeKind
+from sojourn.half_imported import MARK
 from sojourn.heal import RECORD, decoded, healed_messages
 from sojourn.lease import Lease
 from sojourn.ports import SessionStore
@@ -62,7 +63,10 @@ class HealedView(_View):
 
 
 class SessionView(_View):
-    """A session as its store has it; `leaf` is where it stands, also if the stored one is lost."""
+    """A session as its store has it; `leaf` is where it stands, also if the stored one is lost.
+
+    `importing` says that it is half imported: it is not whole, and takes no turns.
+    """
 
     session_id: str
     agent: str
@@ -74,6 +78,7 @@ class SessionView(_View):
     tools: ToolsView
     usage: Usage
     healed: tuple[HealedView, ...] = ()
+    importing: bool = False
 
 
 async def view_session(store: SessionStore, session_id: str) -> SessionView:
@@ -98,6 +103,7 @@ async def view_session(store: SessionStore, session_id: str) -> SessionView:
         tools=_tools(reading.read.tool_state),
         usage=head.usage,
         healed=tuple(_healed(reading)),
+        importing=MARK in head.config,
     )
 
 

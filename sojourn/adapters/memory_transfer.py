@@ -50,26 +50,25 @@ class MemoryTransfer(SessionTransfer):
     async def adopt(self, commit: Commit, past: Past) -> CommitReceipt:
         session = self._rows.existing(commit.session_id)
         is_new = commit.operation_id not in session.receipts
-        told = [(receipt, copied(receipt.result)) for receipt in past.receipts]
-        for receipt in past.receipts if is_new else ():
-            if receipt.operation_id in {*session.receipts, commit.operation_id}:
+        told = [(once, copied(once.result)) for once in past.receipts]
+        for once in past.receipts if is_new else ():
+            if once.operation_id in {*session.receipts, commit.operation_id}:
                 raise OperationConflict(
-                    session_id=commit.session_id, operation_id=receipt.operation_id
+                    session_id=commit.session_id, operation_id=once.operation_id
                 )
         receipt = await self.commit(sealed(commit, past))
         if receipt.replayed:
             return receipt
         for node in past.nodes:
             stored = self._rows.nodes[node.node_id]
-            stored.node = replace(stored.node, turn_id=node.turn_id, created_at=node.created_at)
+            at = node.created_at or stored.node.created_at
+            stored.node = replace(stored.node, turn_id=node.turn_id, created_at=at)
         for number, (once, result) in enumerate(told):
             _keep(session, once, result or {}, receipt.head_revision + number)
         session.head_revision += past.revisions
         session.turn_count += past.turns
         session.created_at = past.created_at or session.created_at
-        own = replace(
-            session.receipts[commit.operation_id], head_revision=session.head_revision
-        )
+        own = replace(session.receipts[commit.operation_id], head_revision=session.head_revision)
         session.receipts[commit.operation_id] = own
         return replace(own, result=copied(own.result) or {})
 

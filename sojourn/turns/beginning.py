@@ -7,7 +7,8 @@ from datetime import timedelta
 from sojourn import ids
 from sojourn.agent import Agent
 from sojourn.choices import Choices, ContextMark
-from sojourn.errors import LeaseHeld, MissingModel
+from sojourn.errors import HalfImported, LeaseHeld, MissingModel
+from sojourn.half_imported import check_whole
 from sojourn.host import SessionHost
 from sojourn.inputs import checked_text
 from sojourn.journal import EffectKind, EffectStatus
@@ -32,6 +33,7 @@ async def begin_turn(host: SessionHost, request: BeginTurn) -> TurnBegun:
         MissingModel: neither the agent nor the session has a model; nothing was written.
         TurnConflict: the turn id has other text.
         Diverged: the store is ahead of this owner.
+        HalfImported: the session is being imported; its lease was given back.
     """
     agent = host.app.agent(await _agent_name(host, request))
     policy = agent.policy()
@@ -42,6 +44,7 @@ async def begin_turn(host: SessionHost, request: BeginTurn) -> TurnBegun:
         opened = await host.store.open_turn(_opening(host, request, policy.config()))
     except LeaseHeld as held:
         return TurnBegun(holder=_holder(host, held))
+    await _check_whole(host, opened)
     _prime(host, request, opened)
     await host.app.probe.reached("claim.after", request.session_id)
     return _begun(opened, agent, host.app.heartbeat_timeout, request.text)
@@ -62,6 +65,15 @@ def _opening(host: SessionHost, request: BeginTurn, config: dict[str, object]) -
         known_token=request.known_token,
         config=config,
     )
+
+
+async def _check_whole(host: SessionHost, opened: OpenTurn) -> None:
+    try:
+        check_whole(opened.head.session_id, opened.head.config)
+    except HalfImported:
+        if opened.lease is not None:
+            await host.store.release(opened.lease)
+        raise
 
 
 async def _agent_name(host: SessionHost, request: BeginTurn) -> str:

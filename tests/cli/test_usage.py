@@ -17,7 +17,7 @@ COMMANDS = [
     *(
         f"session {name}"
         for name in (
-            *("start", "send", "show", "list", "fork", "checkout"),
+            *("start", "send", "show", "list", "fork", "checkout", "import", "export"),
             *("park", "cancel", "approve", "deny", "delete", "events"),
         )
     ),

@@ -3,7 +3,8 @@ SELECT r.operation_id FROM sojourn.receipts r JOIN sojourn.sessions s USING (sid
 WHERE s.session_id = %(session_id)s AND r.operation_id = ANY(%(operation_ids)s);
 
 -- adopt_nodes: Say which operations once wrote some nodes, and when.
-UPDATE sojourn.nodes n SET turn_id = past.turn_id, created_at = past.created_at
+UPDATE sojourn.nodes n
+SET turn_id = past.turn_id, created_at = coalesce(past.created_at, n.created_at)
 FROM unnest(%(node_ids)s::text[], %(turn_ids)s::text[], %(times)s::timestamptz[])
     AS past (node_id, turn_id, created_at)
 WHERE n.node_id = past.node_id;

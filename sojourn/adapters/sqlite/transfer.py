@@ -55,9 +55,7 @@ async def pages(
         stop = start
     after = 0
     while plan.sid is not None and after < plan.until:
-        found = await reader.transact(
-            partial(_own, sid=plan.sid, after=after, until=plan.until)
-        )
+        found = await reader.transact(partial(_own, sid=plan.sid, after=after, until=plan.until))
         if not found:
             return
         yield replace(plan.page, nodes=tuple(map(rows.node, found)))
@@ -76,18 +74,22 @@ def adopt(db: sqlite3.Connection, commit: Commit, past: Past, now: datetime) -> 
             raise OperationConflict(session_id=session_id, operation_id=once.operation_id)
     db.executemany(
         SQL["adopt_node"],
-        [(node.turn_id, rows.micros(node.created_at), node.node_id) for node in past.nodes],
+        [(node.turn_id, _micros(node.created_at), node.node_id) for node in past.nodes],
     )
     db.executemany(SQL["adopt_receipt"], _receipts(session_id, past))
     facts = {
         "session_id": session_id,
         "revisions": past.revisions,
         "turns": past.turns,
-        "created_at": rows.micros(past.created_at) if past.created_at else None,
+        "created_at": _micros(past.created_at),
     }
     (revision,) = db.execute(SQL["adopt_session"], facts).fetchone()
     db.execute(SQL["move_receipt"], (revision, session_id, commit.operation_id))
     return replace(receipt, head_revision=revision)
+
+
+def _micros(at: datetime | None) -> int | None:
+    return rows.micros(at) if at else None
 
 
 def _receipts(session_id: str, past: Past) -> list[Row]:

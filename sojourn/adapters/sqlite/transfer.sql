@@ -2,7 +2,7 @@
 SELECT 1 FROM receipts r JOIN sessions s USING (sid) WHERE s.session_id = ? AND r.operation_id = ?;
 
 -- adopt_node: Say which operation once wrote a node, and when.
-UPDATE nodes SET turn_id = ?, created_at = ? WHERE node_id = ?;
+UPDATE nodes SET turn_id = ?, created_at = coalesce(?, created_at) WHERE node_id = ?;
 
 -- adopt_receipt: Keep the receipt that an operation once got, at a revision before the newest.
 INSERT INTO receipts (sid, operation_id, content_hash, head_revision, leaf, result, committed_at)

@@ -76,12 +76,12 @@ def past() -> Past:
     )
 
 
-async def adoption(store: SessionStore, **changes: object) -> Commit:
+async def adoption(store: SessionStore) -> Commit:
     """Return a commit that brings the nodes a and b."""
     lease = await store.claim(wish(executor="import"))
     head = await head_of(store)
     made = commit_of(lease, head.head_revision, *chain(head.leaf, "a", "b"), is_turn=False)
-    return replace(made, operation_id="import/1", release=True, **changes)
+    return replace(made, operation_id="import/1", release=True)
 
 
 async def test_an_unknown_session_has_no_page(store: SessionStore) -> None:
@@ -129,7 +129,7 @@ async def test_the_pages_of_a_fork_begin_with_what_it_stands_on(store: SessionSt
 
     assert [await are_as_loaded(store, session) for session in ("s", "f", "g")] == [True] * 3
     assert [node.node_id for node in await nodes_of(store, session="g")] == ["a", "b", "e", "h"]
-    assert [page.is_fork for page in await pages(store, session="g")][0]
+    assert all(page.is_fork for page in await pages(store, session="g"))
 
 
 async def test_a_long_path_comes_in_pages(store: SessionStore) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from sojourn_worker.cli import options
 from sojourn_worker.cli.lazy import Lazy
+from sojourn_worker.cli.moving import moving
 from sojourn_worker.cli.session import session
 from sojourn_worker.cli.store import store
 from sojourn_worker.cli.turns import turns
@@ -25,6 +26,7 @@ else:
 
 app = typer.Typer(name="sojourn", **options.PLAIN)
 session.add_typer(turns)
+session.add_typer(moving)
 app.add_typer(session)
 app.add_typer(store)
 
