@@ -25,11 +25,19 @@ CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 @dataclass(frozen=True)
 class Turn:
-    """What one message makes the model do: the calls of each step, by their place in `CALLS`."""
+    """What one message makes the model do, and what is done with the session afterwards.
+
+    Attributes:
+        steps: the calls of each step, by their place in `CALLS`.
+        say: the answer.
+        number: makes each message another one.
+        frame: open a frame afterwards: by a `summary`, or `bare`; empty for none.
+    """
 
     steps: tuple[tuple[int, ...], ...]
     say: str
     number: int = 0
+    frame: str = ""
 
     @property
     def text(self) -> str:
@@ -56,6 +64,7 @@ _turns = st.builds(
         st.lists(st.integers(0, len(CALLS) - 1), min_size=1, max_size=2).map(tuple), max_size=2
     ).map(tuple),
     st.sampled_from(WORDS),
+    frame=st.sampled_from(("", "", "summary", "bare")),
 )
 _lives = st.builds(Life, st.booleans(), st.lists(_turns, min_size=1, max_size=2).map(tuple))
 sessions = st.lists(_lives, min_size=1, max_size=3).map(tuple)
@@ -64,6 +73,8 @@ sessions = st.lists(_lives, min_size=1, max_size=3).map(tuple)
 def think(messages: Sequence[Message]) -> str | list[tuple[str, dict[str, Any]]]:
     """Do what the newest message of the user says, step by step."""
     since = max(i for i, message in enumerate(messages) if message.role is Role.USER)
+    if not messages[since].text.startswith("{"):
+        return "It was about tea."  # the summary that a compaction asks for
     wanted = json.loads(messages[since].text)
     step = sum(message.role is Role.ASSISTANT for message in messages[since:])
     if step < len(wanted["steps"]):

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from sojourn import Residency
 from sojourn.adapters.open import opened_store
 from sojourn.branching import spawn
+from sojourn.embedded.session import EmbeddedSession
 from tests.equality.apps import family
 from tests.equality.cold import ColdProcess
 from tests.equality.portrait import Portrait, cold_portrait, portrait
@@ -21,11 +22,11 @@ from tests.equality.scripts import Life, Turn, sessions
 
 SESSION = "chat-1"
 CHILD = "chat-1/child"
-EXAMPLES = 20
+EXAMPLES = 12
 
 EVERYTHING = (
-    Life(has_crm=True, turns=(Turn(((0, 2), (5,)), "tea"), Turn(((4, 6),), ""))),
-    Life(has_crm=False, turns=(Turn(((3, 5),), "two words"),)),
+    Life(has_crm=True, turns=(Turn(((0, 2), (5,)), "tea"), Turn(((4, 6),), "", frame="summary"))),
+    Life(has_crm=False, turns=(Turn(((3, 5),), "two words", frame="bare"),)),
     Life(has_crm=True, turns=(Turn(((2,), (1,)), "tea"),)),
 )
 GONE = (EVERYTHING[0], EVERYTHING[1])
@@ -48,10 +49,22 @@ async def lived(store_url: str, lives: tuple[Life, ...], residency: Residency) -
             for turn in life.turns:
                 number += 1
                 await session.send(replace(turn, number=number).text, f"turn-{number}")
+                await framed(session, turn)
             runtime = vars(session)["_host"].residents.peek(SESSION).runtime
             await session.park()
             seen = portrait(runtime)
     return seen
+
+
+async def framed(session: EmbeddedSession, turn: Turn) -> None:
+    """Open the frame that follows a turn, if one does."""
+    match turn.frame:
+        case "summary":
+            await session.compact()
+        case "bare":
+            await session.open_frame("It was about tea.", instructions="Be kind.")
+        case _:
+            pass
 
 
 @settings(
