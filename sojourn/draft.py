@@ -8,12 +8,21 @@ from dataclasses import dataclass
 from sojourn import ids
 from sojourn.commit import NewNode
 from sojourn.graph import NodeKind
-from sojourn.journal import INPUT_KEY, Effect, EffectKind, EffectStatus, model_key, tool_key
+from sojourn.journal import (
+    INPUT_KEY,
+    Effect,
+    EffectKind,
+    EffectStatus,
+    hook_key,
+    model_key,
+    tool_key,
+)
 from sojourn.messages import CallStatus, Message, Role, ToolCallPart, tool_response
 from sojourn.outcome import CallSummary
 from sojourn.usage import Usage, UsageEntry
 from sojourn.window import counted, estimated
 
+END = "end"
 NEVER_RUN = "This call was not run: the turn ended before it."
 OUTCOME_UNKNOWN = (
     "The outcome of this call is unknown: it was lost while it ran. It may or may not"
@@ -135,6 +144,14 @@ class Draft:
         since = entries[(self.answer_ordinal() or 0) + 1 :]
         return tokens + estimated(len(entry.body) for entry in since)
 
+    @property
+    def next_step(self) -> int:
+        """The model step that has no answer yet."""
+        step = 1
+        while self._entry(model_key(step)) is not None:
+            step += 1
+        return step
+
     def _entries(self, *, close: bool) -> Iterator[Entry]:
         entry = self._entry(INPUT_KEY)
         step = 0
@@ -145,7 +162,16 @@ class Draft:
                 if response:
                     yield response
             step += 1
+            yield from self._enqueued(hook_key(step))
             entry = self._entry(model_key(step))
+        if step:
+            yield from self._enqueued(hook_key(END))
+
+    def _enqueued(self, effect_key: str) -> Iterator[Entry]:
+        """Yield what plugins put there; a turn without its input has nothing."""
+        effect = self._effects.get(effect_key)
+        for body in effect.payload.splitlines() if effect is not None else ():
+            yield Entry(Message.decode(body), body)
 
     def _entry(self, effect_key: str) -> Entry | None:
         effect = self._effects.get(effect_key)

@@ -47,6 +47,7 @@ SojournError
 │   ├── RunEnded             (retryable)
 │   ├── TurnFailed
 │   ├── CompactionFailed
+│   ├── TurnAborted
 │   └── TurnPending          (it goes on; nobody waits for it any more)
 ├── AssemblyError            a session that cannot be brought to life
 │   ├── MissingModel
@@ -57,6 +58,7 @@ SojournError
 │   ├── StoreRequired
 │   ├── BlobStoreRequired
 │   ├── PluginFailed
+│   │   └── PluginConflict
 │   └── ClaimedAlready
 ├── CatalogError
 │   ├── GenerationMismatch
@@ -416,6 +418,12 @@ class CompactionFailed(TurnError):
     """The session was not compacted, and is as it was: {reason}."""
 
 
+class TurnAborted(TurnError):
+    """Plugin {plugin_id!r} ended the turn: {reason}."""
+
+    plugin_id: str
+
+
 class TurnPending(TurnError):
     """Turn {turn_id!r} of {session_id!r} goes on after {seconds:g} s: --turn-id waits again."""
 
@@ -474,6 +482,13 @@ class PluginFailed(AssemblyError):
 
     plugin_id: str
     hook: str
+
+
+class PluginConflict(PluginFailed):
+    """Plugins {other_id!r} and {plugin_id!r} replace each other's {what} in {hook}: keep one."""
+
+    other_id: str
+    what: str
 
 
 class ClaimedAlready(AssemblyError):

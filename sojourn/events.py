@@ -160,7 +160,8 @@ class _Looker:
     async def journal(self, turn_id: str) -> list[SessionEvent]:
         """Return what is new in an open turn."""
         effects = await self._store.effects(self._session_id, turn_id, self._position)
-        return [self._of_effect(turn_id, effect) for effect in effects]
+        told = (effect for effect in effects if effect.kind is not EffectKind.HOOK)
+        return [self._of_effect(turn_id, effect) for effect in told]
 
     def committed(self, receipt: CommitReceipt) -> SessionEvent:
         """Tell of a commit: a turn's, or that of a frame."""
@@ -228,6 +229,8 @@ class _Looker:
                 status = effect.facts.get("status", effect.status.value)
                 tool = Message.decode(effect.payload).tool_responses[0].name
                 return {"kind": EventKind.TOOL_ENDED, "tool": tool, "status": status, **facts}
+            case EffectKind.HOOK:
+                raise AssertionError(effect.effect_key)  # not told of: see `journal`
 
 
 def _names(effect: Effect) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ class EffectKind(StrEnum):
     MODEL = "model"
     TOOL = "tool"
     SUMMARY = "summary"
+    HOOK = "hook"
 
 
 class EffectStatus(StrEnum):
@@ -44,12 +45,15 @@ class Effect:
 
     Attributes:
         position: grows with each new row of the store; read on from it.
-        effect_key: `input`, `summary`, `model/<step>`, or `tool/<step>/<call id>`.
+        effect_key: `input`, `summary`, `model/<step>`, `tool/<step>/<call id>`, or
+            `hook/<place>`.
         kind: what it is.
         status: STARTED, or how it ended.
         attempt_id: who started it: a retry of the store's write by the same attempt re-enters.
-        payload: the bytes of the node that the commit will make of it; empty while STARTED.
-        facts: small JSON beside the payload: usage, model, finish reason, call status.
+        payload: the bytes of the node that the commit will make of it, one to a line if a hook
+            makes several; empty while STARTED.
+        facts: small JSON beside the payload: usage, model, finish reason, call status, plugins'
+            states.
     """
 
     position: int
@@ -80,6 +84,11 @@ class Outcome:
 def model_key(step: int) -> str:
     """Return the effect key of the answer of model step `step`, counted from 1."""
     return f"model/{step}"
+
+
+def hook_key(place: int | str) -> str:
+    """Return the effect key of what plugins said before step `place`, or at the turn's `end`."""
+    return f"hook/{place}"
 
 
 def tool_key(step: int, call_id: str) -> str:

@@ -1,8 +1,8 @@
 """Messages as they stand in nodes: role and parts, after OpenTelemetry's GenAI conventions.
 
 Source: the JSON schemas of `gen_ai.input.messages` and `gen_ai.output.messages` in the
-OpenTelemetry semantic conventions for generative AI. Ours add `status` to a tool's response,
-`origin` to what a model wrote, and `size_bytes` to a file.
+OpenTelemetry semantic conventions for generative AI. Ours add `status` and `arguments` to a
+tool's response, `origin` to what a model wrote, and `size_bytes` to a file.
 """
 
 from __future__ import annotations
@@ -78,13 +78,17 @@ class ToolCallPart(_Part):
 
 
 class ToolResponsePart(_Part):
-    """What came of the tool call with the same `id`."""
+    """What came of the tool call with the same `id`.
+
+    `arguments` is what the tool was called with, if a plugin changed what the model wrote.
+    """
 
     type: Literal["tool_call_response"] = "tool_call_response"
     id: str
     name: str = ""
     response: Any = None
     status: CallStatus = CallStatus.DONE
+    arguments: dict[str, Any] | None = None
 
 
 class UriPart(_Part):
@@ -169,6 +173,17 @@ def file_part(attachment: Attachment) -> FilePart:
         mime_type=attachment.media_type,
         size_bytes=attachment.size_bytes,
     )
+
+
+def ran_with(message: Message, arguments: dict[str, Any]) -> Message:
+    """Return the response `message` with what its tool was called with."""
+    parts = (
+        part.model_copy(update={"arguments": arguments})
+        if isinstance(part, ToolResponsePart)
+        else part
+        for part in message.parts
+    )
+    return message.model_copy(update={"parts": tuple(parts)})
 
 
 def tool_response(

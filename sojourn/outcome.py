@@ -36,6 +36,13 @@ class Fault(Compact):
         return cls(type=name, message=str(error) if isinstance(error, SojournError) else name)
 
 
+class Abort(Compact):
+    """A turn's end before its time: as what, and why."""
+
+    status: TurnStatus = TurnStatus.FAILED
+    fault: Fault
+
+
 class CallSummary(Compact):
     """One tool call of a turn."""
 

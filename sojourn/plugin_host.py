@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from sojourn import ids, plugin_state
 from sojourn.errors import AssemblyError
-from sojourn.plugin_faults import attributed, required
+from sojourn.plugin_faults import attributed, given, required
 from sojourn.plugin_part import PluginPart
 from sojourn.plugin_sessions import PluginSessions
 from sojourn.plugins import Plugin, PluginContext, PluginSession
@@ -34,7 +34,9 @@ class PluginHost:
         self._live: WeakValueDictionary[str, PluginSessions] = WeakValueDictionary()
 
     def build(self, context: PluginContext, snapshot: bytes | None = None) -> PluginSessions:
-        """Build every plugin's part of a session, then restore every one, if only with None.
+        """Build every plugin's part of a session, restore every one, and tell every one so.
+
+        What was never stored is restored too, with None.
 
         Raises:
             AssemblyError: the session is live already, or the snapshot is malformed.
@@ -50,6 +52,9 @@ class PluginHost:
                 part.restore(entries.get(part.plugin_id))
             with attributed(part.plugin_id, "revision"):
                 part.entry()
+        for part in parts:
+            with attributed(part.plugin_id, "session_ready"):
+                given(part.session.session_ready())  # type: ignore[func-returns-value]
         built = PluginSessions(context.session_id, parts, entries)
         self._live[context.session_id] = built
         return built

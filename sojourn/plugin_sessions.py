@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from sojourn import plugin_state
-from sojourn.hooks import CompactionView
+from sojourn.hooks import CompactionView, PromptPart, Slot
 from sojourn.messages import Message
 from sojourn.plugin_faults import Misbehaved, attributed, contained, given, required
+from sojourn.plugin_journal import PluginJournal
 from sojourn.plugin_part import Hook, PluginPart
 from sojourn.plugin_state import PluginEntry
 from sojourn.plugins import PluginSession
@@ -21,7 +22,12 @@ COMPACTION_SECONDS = 300.0
 
 
 class PluginSessions:
-    """All plugins' parts of one session, in the order of registration."""
+    """All plugins' parts of one session, in the order of registration.
+
+    Attributes:
+        session_id: the session.
+        journal: their states in the journal of the open turn.
+    """
 
     def __init__(
         self, session_id: str, parts: Sequence[PluginPart], entries: Mapping[str, PluginEntry]
@@ -29,6 +35,7 @@ class PluginSessions:
         self.session_id = session_id
         self._parts = {part.plugin_id: part for part in parts}
         self._stored = dict(entries)
+        self.journal = PluginJournal(self._parts, entries)
 
     def tools(self) -> list[AnyTool]:
         """Return the plugins' tools.
@@ -38,14 +45,25 @@ class PluginSessions:
         """
         return [tool for tools in self._ask("tools", _tools) for tool in tools]
 
-    def instructions(self) -> str:
-        """Return what the plugins add to the instructions, as paragraphs.
+    def instructions(self, own: str = "") -> str:
+        """Return the agent's own instructions with what the plugins add, as paragraphs.
 
         Raises:
             PluginFailed: a plugin raised, or returned something else.
         """
-        texts = self._ask("instructions", _instructions)
-        return "\n\n".join(text for text in texts if text)
+        parts = [part for parts in self._ask("instructions", _prompt) for part in parts]
+        ordered = sorted(parts, key=lambda part: (part.slot, -part.priority))
+        before = [part.text for part in ordered if part.slot is Slot.OPENING]
+        behind = [part.text for part in ordered if part.slot is not Slot.OPENING]
+        return "\n\n".join(text for text in dict.fromkeys([*before, own, *behind]) if text)
+
+    @property
+    def tool_seconds(self) -> float:
+        """How long the plugins' hooks of one tool call may take, in seconds."""
+        hooks = ("before_tool_call", "after_tool_call")
+        return sum(
+            part.plugin.hook_timeout.total_seconds() for hook in hooks for part in self.having(hook)
+        )
 
     async def compact(self, view: CompactionView) -> Sequence[Message] | None:
         """Return the seed of a new frame from the first plugin that makes one, by priority.
@@ -53,10 +71,10 @@ class PluginSessions:
         Raises:
             PluginFailed: a plugin raised, returned something else, or took too long.
         """
-        for part in self._by_priority("compact"):
+        for part in self.by_priority("compact"):
             answer = await part.ask("compact", view, seconds=COMPACTION_SECONDS)
             with attributed(part.plugin_id, "compact"):
-                seed = [] if answer is None else _messages(answer)
+                seed = [] if answer is None else messages_of(answer)
             if seed:
                 return seed
         return None
@@ -64,10 +82,11 @@ class PluginSessions:
     @property
     def fingerprint(self) -> int:
         """A number that moves when a plugin's version or revision does; 0 without plugins."""
-        live = dict(self._stored)
+        live = self._stored | self.journal.newest
         for plugin_id, part in self._parts.items():
-            with contained(plugin_id, "revision"):
-                live[plugin_id] = part.entry()
+            if plugin_id not in self.journal.stale:
+                with contained(plugin_id, "revision"):
+                    live[plugin_id] = part.entry()
         return plugin_state.fingerprint(live)
 
     @property
@@ -79,13 +98,18 @@ class PluginSessions:
         """Return every plugin's state, to be stored.
 
         What a plugin cannot give now, and what belongs to plugins that are not installed, is kept
-        as it stands in `previous`, or was last restored or captured.
+        as it stands in the journal, in `previous`, or as it was last restored or captured.
         """
-        self._stored |= plugin_state.decode(previous)
+        self._stored |= plugin_state.decode(previous) | self.journal.newest
         for plugin_id, part in self._parts.items():
-            with contained(plugin_id, "snapshot"):
-                self._stored[plugin_id] = part.captured()
+            if plugin_id not in self.journal.stale:
+                with contained(plugin_id, "snapshot"):
+                    self._stored[plugin_id] = part.captured()
         return plugin_state.encode(self._stored)
+
+    def settle(self) -> None:
+        """Take note that what was last captured is committed: the turn's journal is gone."""
+        self.journal.settle(self._stored)
 
     def emit(self, event: str, facts: Mapping[str, Any]) -> None:
         """Tell every plugin of an event; a plugin that fails is logged, and the others are told."""
@@ -94,15 +118,19 @@ class PluginSessions:
                 tell: Hook = part.session.on_event
                 given(tell(event, facts))
 
+    def having(self, hook: str) -> list[PluginPart]:
+        """Return the parts that have a hook of their own, in order."""
+        return [part for part in self._parts.values() if part.has(hook)]
+
+    def by_priority(self, hook: str) -> list[PluginPart]:
+        """Return the parts that have a hook of their own, those of the highest priority first."""
+        return sorted(self.having(hook), key=lambda part: -part.plugin.priority)
+
     def _ask(self, hook: str, question: Callable[[PluginSession], T]) -> Iterator[T]:
         for plugin_id, part in self._parts.items():
             with attributed(plugin_id, hook):
                 answer = question(part.session)
             yield answer
-
-    def _by_priority(self, hook: str) -> list[PluginPart]:
-        having = [part for part in self._parts.values() if part.has(hook)]
-        return sorted(having, key=lambda part: -part.plugin.priority)
 
 
 def _tools(session: PluginSession) -> list[AnyTool]:
@@ -112,12 +140,23 @@ def _tools(session: PluginSession) -> list[AnyTool]:
     return [required(Tool, each) for each in cast("Iterable[object]", tools)]
 
 
-def _instructions(session: PluginSession) -> str:
+def _prompt(session: PluginSession) -> list[PromptPart]:
     text: object = given(session.instructions())
-    return required(str, text) if text is not None else ""
+    if text is None:
+        return []
+    if isinstance(text, str):
+        return [PromptPart(text)]
+    if not isinstance(text, list | tuple):
+        raise Misbehaved.by_returning(text, "str")
+    return [required(PromptPart, each) for each in cast("Iterable[object]", text)]
 
 
-def _messages(answer: object) -> list[Message]:
+def messages_of(answer: object) -> list[Message]:
+    """Return a hook's messages.
+
+    Raises:
+        Misbehaved: they are none.
+    """
     if not isinstance(answer, Iterable):
         raise Misbehaved.by_returning(answer, "Sequence")
     return [required(Message, each) for each in cast("Iterable[object]", answer)]

@@ -28,7 +28,7 @@ _ADAPTER: TypeAdapter[dict[str, PluginEntry]] = TypeAdapter(dict[str, PluginEntr
 
 def encode(entries: Entries) -> bytes:
     """Return the bytes to store: the same entries always give the same ones."""
-    return _canonical(_ADAPTER.dump_python(dict(entries), exclude_defaults=True))
+    return as_bytes(_ADAPTER.dump_python(dict(entries), exclude_defaults=True))
 
 
 def decode(body: bytes | None) -> dict[str, PluginEntry]:
@@ -50,7 +50,7 @@ def as_json(state: Any) -> Any:
         TypeError: it has no JSON form.
         ValueError: likewise.
     """
-    return json.loads(_canonical(state))
+    return json.loads(as_bytes(state))
 
 
 def fingerprint(entries: Entries) -> int:
@@ -58,9 +58,15 @@ def fingerprint(entries: Entries) -> int:
     if not entries:
         return 0
     facts = [[key, each.version, each.revision] for key, each in sorted(entries.items())]
-    return int.from_bytes(hashlib.sha256(_canonical(facts)).digest()[:7], "big")
+    return int.from_bytes(hashlib.sha256(as_bytes(facts)).digest()[:7], "big")
 
 
-def _canonical(value: Any) -> bytes:
+def as_bytes(value: Any) -> bytes:
+    """Return JSON as bytes: equal values always give the same ones.
+
+    Raises:
+        TypeError: `value` has no JSON form.
+        ValueError: likewise.
+    """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode()

@@ -7,18 +7,36 @@ a session and holds what belongs to that session.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from typing_extensions import override
 
-from sojourn.hooks import CompactionView
+from sojourn.hooks import (
+    AbortTurn,
+    Answer,
+    CompactionView,
+    Deny,
+    Enqueue,
+    Offer,
+    PromptPart,
+    ReplaceArguments,
+    ReplaceResult,
+    ToolCallView,
+    ToolResultView,
+    TurnView,
+)
 from sojourn.messages import Message
+from sojourn.plugin_merge import merged
 from sojourn.tools import AnyTool
 
 HOOK_TIMEOUT = timedelta(seconds=5)
+
+BeforeCall = AbortTurn | Deny | Answer | ReplaceArguments | None
+AfterCall = AbortTurn | Deny | ReplaceResult | None
+AtTurn = AbortTurn | Enqueue | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +55,10 @@ class PluginContext:
 
 
 class PluginSession:
-    """What a plugin does for one session; override what you need.
+    """What a plugin does for one session; override what you need: the rest is never asked.
+
+    Hooks run where the turn's parts run, perhaps again after a crash: what is recorded counts.
+    Those that may be async say so; a plain one runs on the event loop, so that it must not block.
 
     Attributes:
         revision: move it (`self.revision += 1`) whenever the state changes: the snapshot is taken
@@ -50,16 +71,73 @@ class PluginSession:
         """Return the tools that the session gets."""
         return ()
 
-    def instructions(self) -> str:
-        """Return what to add to the agent's instructions."""
+    def instructions(self) -> str | Sequence[PromptPart]:
+        """Return what to add to the agent's instructions, before each question to the model."""
         return ""
+
+    def offer(self, tool_ids: Sequence[str]) -> Offer | None:  # noqa: ARG002 - for the overriding
+        """Return which of the session's tools to hide or to explain, before each question."""
+        return None
 
     def snapshot(self) -> Any:
         """Return the state to store, as JSON."""
         return None
 
     def restore(self, state: Any) -> None:
-        """Take a stored state, or None if there is none; the same one may come twice."""
+        """Take a stored state, or None if there is none; the same one may come twice.
+
+        It comes when the session is brought to life, and again when another worker has moved it.
+        """
+
+    def merge(self, base: Any, first: Any, second: Any) -> Any:
+        """Return a state of two that were made of `base` side by side; it must be pure.
+
+        By default objects are merged by key and lists that grew by their tails; else `second`.
+        """
+        return merged(base, first, second)
+
+    def session_ready(self) -> None:
+        """Be told, once, that every plugin of the session is built and restored."""
+
+    def before_tool_call(self, call: ToolCallView) -> Awaitable[BeforeCall] | BeforeCall:  # noqa: ARG002
+        """Say nothing, or `Deny`, `Answer`, `ReplaceArguments` or `AbortTurn`; may be async."""
+        return None
+
+    def after_tool_call(
+        self,
+        call: ToolCallView,  # noqa: ARG002
+        result: ToolResultView,  # noqa: ARG002
+    ) -> Awaitable[AfterCall] | AfterCall:
+        """Say nothing, or `ReplaceResult`, `Deny` or `AbortTurn`; may be async."""
+        return None
+
+    def context(
+        self, messages: Sequence[Message]
+    ) -> Awaitable[Sequence[Message]] | Sequence[Message]:
+        """Return what the model is sent instead, this once; by priority; may be async."""
+        return messages
+
+    def answer(self, message: Message) -> Message:
+        """Return what is recorded of a model's answer: the same calls, perhaps with other text.
+
+        It stands between a paid answer and its record: it must be quick, and do nothing else.
+        """
+        return message
+
+    def before_turn(self, view: TurnView) -> Awaitable[AtTurn] | AtTurn:  # noqa: ARG002
+        """Say nothing, `Enqueue` or `AbortTurn`, before the first question; may be async."""
+        return None
+
+    def checkpoint(self, view: TurnView) -> Awaitable[AtTurn] | AtTurn:  # noqa: ARG002
+        """Say as `before_turn`, after a step's tools and after what would be the last answer.
+
+        What is enqueued there lets the turn go on. May be async.
+        """
+        return None
+
+    def after_turn(self, view: TurnView) -> Awaitable[Enqueue | None] | Enqueue | None:  # noqa: ARG002
+        """Say nothing, or `Enqueue` for the next turn to see, before the commit; may be async."""
+        return None
 
     async def compact(self, view: CompactionView) -> Sequence[Message] | None:  # noqa: ARG002
         """Return the messages that a new frame begins with, or None to leave it to others.

@@ -13,7 +13,7 @@ from sojourn.commit import CommitReceipt
 from sojourn.compact import Compact
 from sojourn.frames import FramePolicy, FrameReason
 from sojourn.messages import CallStatus
-from sojourn.outcome import Fault, TurnOutcome, TurnStatus
+from sojourn.outcome import Abort, Fault, TurnOutcome, TurnStatus
 from sojourn.policy import DEFAULT_MAX_STEPS
 
 # How often a model that does not answer is asked for a summary: a turn can do without.
@@ -122,9 +122,10 @@ class CallTool(Compact):
 
 
 class ToolEnded(Compact):
-    """How a tool call ended."""
+    """How a tool call ended, and whether a plugin ends the turn over it."""
 
     status: CallStatus = CallStatus.DONE
+    abort: Abort | None = None
 
 
 class CommitTurnRequest(Compact):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from sojourn.clock import Clock
 from sojourn.draft import Draft
+from sojourn.journal import Effect
 from sojourn.runtime import SessionRuntime
 
 MAX_RESIDENTS = 256
@@ -19,18 +20,36 @@ IDLE_AFTER = timedelta(minutes=5)
 
 @dataclass(slots=True)
 class Resident:
-    """A live session, the draft of its open turn, and when it was last used."""
+    """A live session, the draft of its open turn, and when it was last used.
+
+    Attributes:
+        concluded: the turn whose plugins were told, in this process, that it ends.
+    """
 
     runtime: SessionRuntime
     used_at: datetime
     turn_id: str = ""
     draft: Draft | None = None
+    concluded: str = ""
 
     def draft_of(self, turn_id: str) -> Draft:
         """Return the draft of `turn_id`, a fresh one if another turn's was kept."""
         if self.draft is None or self.turn_id != turn_id:
             self.turn_id, self.draft = turn_id, Draft()
+            self.runtime.plugins.journal.rewind()
         return self.draft
+
+    def absorb(self, turn_id: str, effects: Sequence[Effect], *, lenient: bool = False) -> Draft:
+        """Take in what was read of a turn's journal, and return its draft.
+
+        Raises:
+            PluginFailed: a plugin cannot take the state that another worker has journaled; it is
+                only logged if that is asked for.
+        """
+        draft = self.draft_of(turn_id)
+        draft.absorb(effects)
+        self.runtime.plugins.journal.absorb(effects, lenient=lenient)
+        return draft
 
 
 class Residents:

@@ -267,9 +267,8 @@ class SessionRuntime:
         return self.policy.model or ModelSpec(id="")
 
     def instructions(self) -> str:
-        """Return the agent's instructions and then the plugins', in order."""
-        parts = (self.policy.instructions, self.plugins.instructions())
-        return "\n\n".join(part for part in parts if part)
+        """Return the agent's instructions with the plugins', in order."""
+        return self.plugins.instructions(self.policy.instructions)
 
     def messages(self) -> Sequence[Message]:
         """Return the conversation of the current frame, with every tool call answered."""

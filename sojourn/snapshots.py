@@ -37,6 +37,7 @@ class SnapshotKeeper:
             self._plugin_ref = StateRef(commit.plugin_state.digest, commit.plugin_state.generation)
             self._plugin_body = commit.plugin_state.body
             self._plugin_mark = self._plugins.stored_fingerprint
+        self._plugins.settle()
 
     def _tool_snapshot(self) -> Snapshot | None:
         stored = self._tool_ref.generation if self._tool_ref else 0

@@ -103,6 +103,14 @@ class Tool(Generic[P, R_co]):
         """The content address of the input schema, computed once."""
         return ids.digest(json.dumps(self.spec.input_schema, sort_keys=True).encode())
 
+    def check(self, arguments: Mapping[str, Any], context: ToolContext) -> None:
+        """Let arguments pass that fit the schema, as far as the tool's function can tell.
+
+        Raises:
+            InvalidArguments: they do not.
+        """
+        self._binder(arguments, context)
+
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Make one attempt with a model's arguments; a failure is a result too.
 

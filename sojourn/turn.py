@@ -9,12 +9,13 @@ It is pure and serialisable. The workflow and the embedded session drive the sam
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sojourn.compact import Compact
 from sojourn.models import FinishReason
-from sojourn.outcome import Fault, TurnOutcome, TurnStatus
+from sojourn.outcome import Abort, Fault, TurnOutcome, TurnStatus
 
 
 class ToolCallRef(Compact):
@@ -37,7 +38,8 @@ class StepAnswer(Compact):
 
     Calls that no tool can serve are answered already and are not among `calls`. `outcome` says
     that the answer was the turn's last and that the turn is committed; `fault` says why the model
-    was not asked at all.
+    was not asked at all; `goes_on`, that plugins have put something behind what would have been
+    the last; `abort`, that they end the turn.
     """
 
     finish: FinishReason
@@ -45,6 +47,8 @@ class StepAnswer(Compact):
     digest: str = ""
     outcome: TurnOutcome | None = None
     fault: Fault | None = None
+    abort: Abort | None = None
+    goes_on: bool = False
 
 
 class TurnPhase(StrEnum):
@@ -120,25 +124,28 @@ def decide(state: TurnState) -> Move:
 def answered(state: TurnState, answer: StepAnswer) -> TurnState:
     """Feed back a model's answer: run its calls, go on, or commit.
 
-    An answer that asks for tools in the last allowed step ends the turn as `limit`.
+    An answer that needs a step beyond the last allowed one ends the turn as `limit`.
     """
     if answer.outcome is not None:
         return committed(state)
     if state.phase is not TurnPhase.MODEL:
         return state
-    if answer.finish is not FinishReason.TOOL_CALLS:
+    if answer.abort is not None:
+        return aborted(state, answer.abort)
+    if answer.finish is not FinishReason.TOOL_CALLS and not answer.goes_on:
         limit = answer.finish is FinishReason.LENGTH
         closing = _closing(state, TurnStatus.LIMIT if limit else TurnStatus.COMPLETED)
         return closing.model_copy(update={"fault": answer.fault})
     if state.step >= state.max_steps:
         return _closing(state, TurnStatus.LIMIT)
-    if not answer.calls:
-        return _next_step(state)
-    return state.model_copy(update={"phase": TurnPhase.TOOLS, "calls": answer.calls})
+    return _with_calls(state, answer.calls)
 
 
-def tools_ended(state: TurnState) -> TurnState:
-    """Feed back that every call of the step has a recorded outcome."""
+def tools_ended(state: TurnState, aborts: Iterable[Abort | None] = ()) -> TurnState:
+    """Feed back that every call of the step has a recorded outcome; the first abort is heard."""
+    for abort in aborts:
+        if abort is not None:
+            return aborted(state, abort)
     return _next_step(state) if state.phase is TurnPhase.TOOLS else state
 
 
@@ -152,6 +159,13 @@ def failed(state: TurnState, fault: Fault) -> TurnState:
     if not is_cancellable(state):
         return state
     return _closing(state, TurnStatus.FAILED).model_copy(update={"fault": fault})
+
+
+def aborted(state: TurnState, abort: Abort) -> TurnState:
+    """Feed back that a plugin ends the turn: it commits what it has."""
+    if not is_cancellable(state):
+        return state
+    return _closing(state, abort.status).model_copy(update={"fault": abort.fault})
 
 
 def limited(state: TurnState) -> TurnState:
@@ -171,6 +185,12 @@ def is_cancellable(state: TurnState) -> bool:
 
 def _next_step(state: TurnState) -> TurnState:
     return state.model_copy(update={"phase": TurnPhase.MODEL, "step": state.step + 1, "calls": ()})
+
+
+def _with_calls(state: TurnState, calls: tuple[ToolCallRef, ...]) -> TurnState:
+    if not calls:
+        return _next_step(state)
+    return state.model_copy(update={"phase": TurnPhase.TOOLS, "calls": calls})
 
 
 def _closing(state: TurnState, status: TurnStatus) -> TurnState:

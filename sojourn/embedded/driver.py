@@ -26,6 +26,7 @@ from sojourn.requests import (
     CompactTurn,
     FrameOpened,
     StepTurn,
+    ToolEnded,
     TurnLimits,
     TurnRef,
 )
@@ -128,11 +129,10 @@ class TurnDriver:
         self, step: int, calls: tuple[ToolCallRef, ...], state: TurnState
     ) -> TurnState:
         async with asyncio.TaskGroup() as group:
-            for call in calls:
-                group.create_task(self._call(step, call))
-        return machine.tools_ended(state)
+            ending = [group.create_task(self._call(step, call)) for call in calls]
+        return machine.tools_ended(state, [ended.result().abort for ended in ending])
 
-    async def _call(self, step: int, call: ToolCallRef) -> None:
+    async def _call(self, step: int, call: ToolCallRef) -> ToolEnded:
         request = CallTool(
             turn=self.turn,
             step=step,
@@ -141,7 +141,7 @@ class TurnDriver:
             denied=call.approval and not await self._is_approved(step, call),
         )
         try:
-            await self._attempts(request, call)
+            return await self._attempts(request, call)
         except (StoreError, UnknownCall):
             raise  # it cannot be settled either
         except (Exception, asyncio.CancelledError) as error:
@@ -150,19 +150,17 @@ class TurnDriver:
             kind, place = type(error).__name__, place_of(error)
             log.error("the call of %s: %s at %s", call.tool_id, kind, place)  # noqa: TRY400 - a traceback shows content
             settle = request.model_copy(update={"settle": True})
-            await stored(partial(call_tool, self.host, settle))
+            return await stored(partial(call_tool, self.host, settle))
 
-    async def _attempts(self, request: CallTool, call: ToolCallRef) -> None:
+    async def _attempts(self, request: CallTool, call: ToolCallRef) -> ToolEnded:
         delay = call.retry_initial_seconds
         while True:
             try:
-                await stored(partial(call_tool, self.host, request))
+                return await stored(partial(call_tool, self.host, request))
             except ToolRetry as again:
                 await asyncio.sleep(again.after_seconds or delay)
                 delay = min(delay * 2, call.retry_max_seconds)
                 request = request.model_copy(update={"attempt": request.attempt + 1})
-            else:
-                return
 
     async def _is_approved(self, step: int, call: ToolCallRef) -> bool:
         """Ask a person, unless the call has begun: then its journal says what comes of it."""

@@ -93,8 +93,7 @@ def _prime(host: SessionHost, request: BeginTurn, opened: OpenTurn) -> None:
     """Give the journal that was just read to the session that is live here, if there is one."""
     kept = host.residents.peek(request.session_id)
     if kept is not None and kept.runtime.head_revision == opened.head.head_revision:
-        draft = kept.draft_of(request.turn_id)
-        draft.absorb(opened.effects)
+        draft = kept.absorb(request.turn_id, opened.effects, lenient=True)
         draft.opened_by = opened.lease.fencing_token if opened.lease else 0
 
 

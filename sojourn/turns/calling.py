@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sojourn import ids
-from sojourn.attachment import Attachment
 from sojourn.backoff import growing
 from sojourn.draft import unknown_response
 from sojourn.errors import (
@@ -18,27 +18,43 @@ from sojourn.errors import (
     ToolUnavailable,
     UnknownCall,
 )
+from sojourn.hooks import ToolCallView
 from sojourn.host import SessionHost
 from sojourn.journal import Effect, EffectKind, EffectRef, EffectStatus, Outcome, tool_key
 from sojourn.keeper import LeaseKeeper
-from sojourn.messages import CallStatus, ToolCallPart, tool_response
+from sojourn.messages import CallStatus, ToolCallPart, ran_with, tool_response
 from sojourn.models import ToolSpec
+from sojourn.outcome import Abort
+from sojourn.plugin_sessions import PluginSessions
 from sojourn.requests import CallTool, ToolEnded
 from sojourn.residents import Resident
 from sojourn.tools import AnyTool, Tool, ToolContext, ToolResult
+from sojourn.turns.verdicts import Admission, Ending, admitted, judged
 
 DENIED = "A person refused this call: it was not run."
+REFUSED = "A plugin refused this call: it was not run."
 LOST = "The tool did not end: every attempt was lost or timed out."
+
+# What a start is called that says: nothing runs, the refusal is being recorded.
+_REFUSAL = "refusal"
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One tool call, resolved."""
+    """One tool call, resolved.
+
+    Attributes:
+        arguments: what it is run with.
+        is_replaced: whether a plugin has changed them.
+    """
 
     host: SessionHost
     request: CallTool
     written: ToolCallPart
     tool: AnyTool
+    plugins: PluginSessions
+    arguments: Mapping[str, Any]
+    is_replaced: bool = False
 
     @property
     def ref(self) -> EffectRef:
@@ -61,12 +77,31 @@ class _Call:
             attachments=self.host.attachments(turn),
         )
 
+    @property
+    def view(self) -> ToolCallView:
+        context = self.context
+        return ToolCallView(
+            session_id=context.session_id,
+            turn_id=context.turn_id,
+            step=self.request.step,
+            call_id=context.call_id,
+            tool_id=self.tool.tool_id,
+            tool=self.tool.name,
+            arguments=self.arguments,
+            attempt=context.attempt,
+            attachments=context.attachments,
+        )
+
+    def fits(self, arguments: Mapping[str, Any]) -> None:
+        self.tool.check(arguments, self.context)
+
 
 async def call_tool(host: SessionHost, request: CallTool) -> ToolEnded:
     """Run a tool call unless its outcome is recorded, and record the outcome.
 
     A tool that is not idempotent and was started by another attempt is not run: the outcome is
-    UNKNOWN, and the model is told so.
+    UNKNOWN, and the model is told so. Plugins are asked before it is started and before its
+    outcome is recorded.
 
     Raises:
         ToolRetry: the tool may be tried again; nothing is recorded yet.
@@ -74,20 +109,35 @@ async def call_tool(host: SessionHost, request: CallTool) -> ToolEnded:
     """
     call = await _resolved(host, request)
     if request.denied:
-        return await _record_denied(call)
-    attempt_id = ids.mint("try")
+        return await _write(call, Ending(CallStatus.DENIED, {"error": DENIED}))
+    admission = await _admission(call)
+    attempt_id = ids.mint(_REFUSAL if admission.ending else "try")
     effect = await host.store.start_effect(call.ref, attempt_id)
     if effect.is_final:
         return _ended(effect)
-    may_have_run = effect.attempt_id != attempt_id and not call.tool.options.idempotent
+    is_anothers = effect.attempt_id != attempt_id
+    if is_anothers and effect.attempt_id.startswith(_REFUSAL):
+        refused = Ending(CallStatus.DENIED, {"error": REFUSED})
+        return await _write(call, admission.ending or refused)
+    may_have_run = is_anothers and not call.tool.options.idempotent
     if request.settle or may_have_run:
         return await _record_lost(call, may_have_run=may_have_run)
+    if admission.ending is not None:
+        return await _write(call, admission.ending)
     await host.app.probe.reached("tool.started", request.turn.session_id)
-    result = await _run(call)
+    ending = await _run(
+        replace(call, arguments=admission.arguments, is_replaced=admission.is_replaced)
+    )
     await host.app.probe.reached("tool.ran", request.turn.session_id)
-    ended = await _record(call, result)
+    ended = await _record(call, ending)
     await host.app.probe.reached("tool.recorded", request.turn.session_id)
     return ended
+
+
+async def _admission(call: _Call) -> Admission:
+    if call.request.settle:
+        return Admission(call.arguments)
+    return await admitted(call.plugins, call.view, call.tool, call.fits)
 
 
 async def _resolved(host: SessionHost, request: CallTool) -> _Call:
@@ -98,7 +148,7 @@ async def _resolved(host: SessionHost, request: CallTool) -> _Call:
         tool = resident.runtime.catalog.find(written.name)
     except ToolUnavailable as gone:
         tool = _stand_in(written.name, gone)
-    return _Call(host, request, written, tool)
+    return _Call(host, request, written, tool, resident.runtime.plugins, written.arguments)
 
 
 def _stand_in(name: str, gone: ToolUnavailable) -> AnyTool:
@@ -115,7 +165,8 @@ async def _written(host: SessionHost, resident: Resident, request: CallTool) -> 
     draft = resident.draft_of(turn.turn_id)
     written = draft.arguments(request.step, request.call_id)
     if written is None:
-        draft.absorb(await host.store.effects(turn.session_id, turn.turn_id, draft.position))
+        effects = await host.store.effects(turn.session_id, turn.turn_id, draft.position)
+        resident.absorb(turn.turn_id, effects)
         written = draft.arguments(request.step, request.call_id)
     if written is None and not draft.input_digest:
         raise EffectSettled(turn_id=turn.turn_id, effect_key=request.call_id)
@@ -124,21 +175,28 @@ async def _written(host: SessionHost, resident: Resident, request: CallTool) -> 
     return written
 
 
-async def _run(call: _Call) -> ToolResult:
+async def _run(call: _Call) -> Ending | None:
+    """Run the tool, and return what to record, or None if it may still have its effect."""
     turn = call.request.turn
     keeper = LeaseKeeper(
         call.host.store, turn.session_id, turn.fencing_token, call.host.app.timings
     )
-    if call.tool.options.idempotent:
-        return await keeper.run(_attempt(call))
-    return await keeper.run(_attempts_without_effect(call))
+    return await keeper.run(_ran(call))
+
+
+async def _ran(call: _Call) -> Ending | None:
+    idempotent = call.tool.options.idempotent
+    result = await (_attempt(call) if idempotent else _attempts_without_effect(call))
+    if isinstance(result.failure, (ToolTimedOut, ToolLost)) and not idempotent:
+        return None
+    return await judged(call.plugins, call.view, result, is_replaced=call.is_replaced)
 
 
 async def _attempt(call: _Call) -> ToolResult:
     """Run an idempotent tool once; a failure that is not its last goes up as `ToolRetry`."""
     last = call.request.attempt >= call.request.max_attempts
     try:
-        result = await call.tool.call(call.written.arguments, call.context)
+        result = await call.tool.call(call.arguments, call.context)
     except ToolRetry as again:
         if last:
             return _given_up(again)
@@ -166,12 +224,12 @@ async def _attempts_without_effect(call: _Call) -> ToolResult:
     delay = options.retry_initial.total_seconds()
     for _ in range(options.max_attempts - 1):
         try:
-            return await call.tool.call(call.written.arguments, call.context)
+            return await call.tool.call(call.arguments, call.context)
         except ToolRetry as again:
             await asyncio.sleep(again.after_seconds or delay)
             delay = min(delay * 2, options.retry_max.total_seconds())
     try:
-        return await call.tool.call(call.written.arguments, call.context)
+        return await call.tool.call(call.arguments, call.context)
     except ToolRetry as again:
         return _given_up(again)
 
@@ -180,41 +238,44 @@ def _given_up(again: ToolRetry) -> ToolResult:
     return ToolResult.failed(again)
 
 
-async def _record(call: _Call, result: ToolResult) -> ToolEnded:
-    is_open = isinstance(result.failure, (ToolTimedOut, ToolLost))
-    if is_open and not call.tool.options.idempotent:
+async def _record(call: _Call, ending: Ending | None) -> ToolEnded:
+    if ending is None:
         return await _record_lost(call, may_have_run=True)
-    status = EffectStatus.DONE if result.status is CallStatus.DONE else EffectStatus.FAILED
-    return await _write(call, status, result.response, result.status, result.attachments)
-
-
-async def _record_denied(call: _Call) -> ToolEnded:
-    return await _write(call, EffectStatus.FAILED, {"error": DENIED}, CallStatus.DENIED)
+    return await _write(call, ending)
 
 
 async def _record_lost(call: _Call, *, may_have_run: bool) -> ToolEnded:
     if not may_have_run:
-        return await _write(call, EffectStatus.FAILED, {"error": LOST}, CallStatus.FAILED)
+        return await _write(call, Ending(CallStatus.FAILED, {"error": LOST}))
     payload = unknown_response(call.written).encode()
-    outcome = Outcome(EffectKind.TOOL, EffectStatus.UNKNOWN, payload, _facts(CallStatus.UNKNOWN))
-    return _ended(await call.host.store.record_effect(call.ref, outcome))
+    return await _settle(call, EffectStatus.UNKNOWN, payload, {"status": CallStatus.UNKNOWN.value})
 
 
-async def _write(
-    call: _Call,
-    status: EffectStatus,
-    value: object,
-    call_status: CallStatus,
-    attachments: Sequence[Attachment] = (),
+async def _write(call: _Call, ending: Ending) -> ToolEnded:
+    status = EffectStatus.DONE if ending.status is CallStatus.DONE else EffectStatus.FAILED
+    written = call.written
+    response = tool_response(
+        written.id, written.name, ending.response, ending.status, ending.attachments
+    )
+    if ending.arguments is not None:
+        response = ran_with(response, dict(ending.arguments))
+    abort = {"abort": ending.abort.model_dump(mode="json")} if ending.abort else {}
+    return await _settle(call, status, response.encode(), {"status": ending.status.value, **abort})
+
+
+async def _settle(
+    call: _Call, status: EffectStatus, payload: bytes, facts: Mapping[str, Any]
 ) -> ToolEnded:
-    response = tool_response(call.written.id, call.written.name, value, call_status, attachments)
-    outcome = Outcome(EffectKind.TOOL, status, response.encode(), _facts(call_status))
-    return _ended(await call.host.store.record_effect(call.ref, outcome))
-
-
-def _facts(status: CallStatus) -> dict[str, str]:
-    return {"status": status.value}
+    journal = call.plugins.journal
+    outcome = Outcome(EffectKind.TOOL, status, payload, {**facts, **journal.changes()})
+    effect = await call.host.store.record_effect(call.ref, outcome)
+    journal.noted(effect, outcome.facts)
+    return _ended(effect)
 
 
 def _ended(effect: Effect) -> ToolEnded:
-    return ToolEnded(status=CallStatus(effect.facts.get("status", CallStatus.FAILED)))
+    abort = effect.facts.get("abort")
+    return ToolEnded(
+        status=CallStatus(effect.facts.get("status", CallStatus.FAILED)),
+        abort=Abort.model_validate(abort) if abort else None,
+    )

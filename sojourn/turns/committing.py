@@ -13,6 +13,7 @@ from sojourn.messages import FilePart, Message
 from sojourn.outcome import TurnOutcome
 from sojourn.requests import CommitTurnRequest, Parked, ParkSession
 from sojourn.residents import Resident
+from sojourn.turns.interludes import Interludes
 from sojourn.usage import Usage
 
 
@@ -81,9 +82,11 @@ async def _commit(host: SessionHost, request: CommitTurnRequest) -> CommitReceip
     resident = await host.resident(turn.session_id, turn.agent, turn.head_revision)
     draft = resident.draft_of(turn.turn_id)
     if not draft.is_complete:
-        draft.absorb(await host.store.effects(turn.session_id, turn.turn_id, draft.position))
+        effects = await host.store.effects(turn.session_id, turn.turn_id, draft.position)
+        resident.absorb(turn.turn_id, effects, lenient=True)
     if not draft.input_digest:
         raise UnknownTurn(session_id=turn.session_id, turn_id=turn.turn_id)
+    await Interludes(host, resident, draft, turn).after_turn(request.status)
     receipt = await resident.runtime.commit(_built(resident, draft, request))
     resident.draft = None
     resident.runtime.plugins.emit(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sojourn import ids
 from sojourn import turn as machine
 from sojourn.draft import Draft
-from sojourn.errors import ContextFull, StoreError, ToolFailure
+from sojourn.errors import ContextFull, StoreError, ToolFailure, ToolUnavailable
 from sojourn.host import SessionHost
 from sojourn.journal import EffectKind, EffectRef, EffectStatus, Outcome, model_key
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import Message, ToolCallPart
-from sojourn.models import FinishReason, ModelAnswer, ModelRequest
-from sojourn.outcome import Fault, TurnOutcome
+from sojourn.models import FinishReason, ModelAnswer, ModelRequest, ToolSpec
+from sojourn.outcome import Abort, Fault, TurnOutcome
+from sojourn.plugin_turns import answered, offered, transformed
 from sojourn.requests import CommitTurnRequest, StepTurn, TurnRef
 from sojourn.runtime import SessionRuntime
 from sojourn.turn import StepAnswer, ToolCallRef
 from sojourn.turns.committing import commit_turn
+from sojourn.turns.interludes import Interludes
 from sojourn.window import estimated
 
 
@@ -45,20 +49,25 @@ async def _step(host: SessionHost, request: StepTurn) -> StepAnswer:
     resident = await host.resident(turn.session_id, turn.agent, turn.head_revision)
     draft = resident.draft_of(turn.turn_id)
     if not (request.is_first and draft.opened_by == turn.fencing_token):
-        draft.absorb(await host.store.effects(turn.session_id, turn.turn_id, draft.position))
+        effects = await host.store.effects(turn.session_id, turn.turn_id, draft.position)
+        resident.absorb(turn.turn_id, effects)
+    interludes = Interludes(host, resident, draft, turn)
     recorded = draft.effect(key)
-    if recorded is not None and recorded.is_final:
-        return StepAnswer.model_validate(recorded.facts["answer"])
-    resident.runtime.catalog.refresh_if_moved()
-    full = _context_full(resident.runtime, draft)
-    if full is not None:
-        return StepAnswer(finish=FinishReason.LENGTH, fault=Fault.of(full))
-    keeper = LeaseKeeper(host.store, turn.session_id, turn.fencing_token, host.app.timings)
-    answer = await keeper.run(_ask(host, resident.runtime, draft, turn))
-    effect = await host.store.record_effect(_ref(turn, key), _outcome(resident.runtime, answer))
-    draft.note(effect)
-    await host.app.probe.reached("model.recorded", turn.session_id)
-    return StepAnswer.model_validate(effect.facts["answer"])
+    if recorded is None or not recorded.is_final:
+        resident.runtime.catalog.refresh_if_moved()
+        full = _context_full(resident.runtime, draft)
+        if full is not None:
+            return StepAnswer(finish=FinishReason.LENGTH, fault=Fault.of(full))
+        keeper = LeaseKeeper(host.store, turn.session_id, turn.fencing_token, host.app.timings)
+        asked = await keeper.run(_ask(host, interludes, request))
+        if isinstance(asked, Abort):
+            return StepAnswer(finish=FinishReason.STOP, abort=asked)
+        recorded = await host.store.record_effect(_ref(turn, key), asked)
+        draft.note(recorded)
+        resident.runtime.plugins.journal.noted(recorded, asked.facts)
+        await host.app.probe.reached("model.recorded", turn.session_id)
+    said = StepAnswer.model_validate(recorded.facts["answer"])
+    return await interludes.after_answer(request.step, said)
 
 
 async def _committed(host: SessionHost, request: StepTurn) -> StepAnswer | None:
@@ -99,25 +108,37 @@ def _context_full(runtime: SessionRuntime, draft: Draft) -> ContextFull | None:
     return ContextFull(model=runtime.model.id, room=room, tokens=counted)
 
 
-async def _ask(
-    host: SessionHost, runtime: SessionRuntime, draft: Draft, turn: TurnRef
-) -> ModelAnswer:
+async def _ask(host: SessionHost, interludes: Interludes, step: StepTurn) -> Outcome | Abort:
+    """Let plugins speak first and then the model, and return what to record of its answer."""
+    abort = await interludes.before_step(step.step)
+    if abort is not None:
+        return abort
+    runtime, turn = interludes.resident.runtime, step.turn
+    conversation = [*runtime.messages(), *interludes.draft.messages()]
+    tools, hidden = _offered(runtime)
     request = ModelRequest(
         model=runtime.model,
         instructions=runtime.instructions(),
-        messages=[*runtime.messages(), *draft.messages()],
-        tools=runtime.catalog.specs(),
+        messages=await transformed(runtime.plugins, conversation),
+        tools=tools,
         session_id=turn.session_id,
         turn_id=turn.turn_id,
     )
     await host.app.probe.reached("model.calling", turn.session_id)
-    return await host.provider(runtime).complete(request)
+    return _outcome(runtime, await host.provider(runtime).complete(request), hidden)
 
 
-def _outcome(runtime: SessionRuntime, answer: ModelAnswer) -> Outcome:
+def _offered(runtime: SessionRuntime) -> tuple[Sequence[ToolSpec], frozenset[str]]:
+    """Return the tools as the model sees them, and the ids of those that plugins hide."""
+    if not runtime.plugins.having("offer"):
+        return runtime.catalog.specs(), frozenset()
+    return offered(runtime.plugins, runtime.catalog.members())
+
+
+def _outcome(runtime: SessionRuntime, answer: ModelAnswer, hidden: frozenset[str]) -> Outcome:
     """Return what to record of an answer: whole in one row, with what is refused of it."""
-    message = with_unique_calls(answer.message)
-    calls, refused = _resolve(runtime, message)
+    message = with_unique_calls(answered(runtime.plugins, answer.message))
+    calls, refused = _resolve(runtime, message, hidden)
     payload = message.encode()
     said = StepAnswer(finish=_finish(message, answer), calls=calls, digest=ids.digest(payload))
     facts = {
@@ -125,6 +146,7 @@ def _outcome(runtime: SessionRuntime, answer: ModelAnswer) -> Outcome:
         "model": answer.model or runtime.model.id,
         "usage": answer.usage.model_dump(exclude_defaults=True),
         "refused": refused,
+        **runtime.plugins.journal.changes(),
     }
     return Outcome(EffectKind.MODEL, EffectStatus.DONE, payload, facts)
 
@@ -138,27 +160,29 @@ def _finish(message: Message, answer: ModelAnswer) -> FinishReason:
 
 
 def _resolve(
-    runtime: SessionRuntime, message: Message
+    runtime: SessionRuntime, message: Message, hidden: frozenset[str]
 ) -> tuple[tuple[ToolCallRef, ...], dict[str, str]]:
     """Return the calls that can be run, and why each of the others cannot."""
     calls: list[ToolCallRef] = []
     refused: dict[str, str] = {}
     for call in message.tool_calls:
         try:
-            calls.append(_call_ref(runtime, call))
+            calls.append(_call_ref(runtime, call, hidden))
         except ToolFailure as failure:
             refused[call.id] = str(failure)
     return tuple(calls), refused
 
 
-def _call_ref(runtime: SessionRuntime, call: ToolCallPart) -> ToolCallRef:
+def _call_ref(runtime: SessionRuntime, call: ToolCallPart, hidden: frozenset[str]) -> ToolCallRef:
     found = runtime.catalog.find(call.name)
+    if found.tool_id in hidden:
+        raise ToolUnavailable(tool=found.name, reason="it is not offered now")
     options = found.options
     return ToolCallRef(
         call_id=call.id,
         name=call.name,
         tool_id=found.tool_id,
-        timeout_seconds=options.timeout.total_seconds(),
+        timeout_seconds=options.timeout.total_seconds() + runtime.plugins.tool_seconds,
         max_attempts=options.max_attempts,
         retry_initial_seconds=options.retry_initial.total_seconds(),
         retry_max_seconds=options.retry_max.total_seconds(),

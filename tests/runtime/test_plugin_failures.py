@@ -169,7 +169,8 @@ def _everything(odd: Odd) -> None:
         ("tools", returning(1 // n for n in (0,)), "ZeroDivisionError"),
         ("tools", later, "it is async, and nobody awaits it"),
         ("instructions", returning(5), "it returned int, not str"),
-        ("instructions", returning(["Be kind."]), "it returned list, not str"),
+        ("instructions", returning({"be": "kind"}), "it returned dict, not str"),
+        ("instructions", returning(["Be kind."]), "it returned str, not PromptPart"),
         ("instructions", later, "it is async, and nobody awaits it"),
     ],
 )

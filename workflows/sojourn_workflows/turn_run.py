@@ -12,7 +12,14 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from sojourn import turn as machine
 from sojourn.errors import StoreError, UnknownCall
 from sojourn.outcome import Fault, TurnOutcome
-from sojourn.requests import CallTool, CommitTurnRequest, StepTurn, TurnBegun, TurnRef
+from sojourn.requests import (
+    CallTool,
+    CommitTurnRequest,
+    StepTurn,
+    ToolEnded,
+    TurnBegun,
+    TurnRef,
+)
 from sojourn.turn import CallModel, CallTools, CommitTurn, Finished, ToolCallRef, TurnState
 from sojourn_activities.session import SessionActivities
 from sojourn_workflows import options
@@ -123,11 +130,12 @@ class TurnRun:
             *(self._call(step, call) for call in calls), return_exceptions=True
         )
         for error in ended:
-            if error is not None:
+            if isinstance(error, BaseException):
                 raise error
-        self.state = machine.tools_ended(self.state)
+        aborts = [each.abort for each in ended if isinstance(each, ToolEnded)]
+        self.state = machine.tools_ended(self.state, aborts)
 
-    async def _call(self, step: int, call: ToolCallRef) -> None:
+    async def _call(self, step: int, call: ToolCallRef) -> ToolEnded:
         denied = call.approval and not await self._approved(call)
         request = CallTool(
             turn=self.ref,
@@ -138,16 +146,16 @@ class TurnRun:
         )
         async with self._slots:
             try:
-                await workflow.execute_activity_method(
+                return await workflow.execute_activity_method(
                     SessionActivities.call, request, **options.tool_call(call, self._limits)
                 )
             except ActivityError as error:
                 if is_cancelled_exception(error) or fault_of(error).type in FATAL:
                     raise
-                await self._settle(request)
+                return await self._settle(request)
 
-    async def _settle(self, request: CallTool) -> None:
-        await workflow.execute_activity_method(
+    async def _settle(self, request: CallTool) -> ToolEnded:
+        return await workflow.execute_activity_method(
             SessionActivities.call,
             request.model_copy(update={"settle": True}),
             **options.tool_settle(self._limits),
