@@ -7,9 +7,12 @@ from typing import Any
 
 from typing_extensions import override
 
+from sojourn.host import SessionHost
 from sojourn.plugin_host import PluginHost
 from sojourn.plugin_sessions import PluginSessions
 from sojourn.plugins import Plugin, PluginContext, PluginSession
+from sojourn.requests import BeginTurn, TurnRef
+from sojourn.turns import begin_turn
 
 CONTEXT = PluginContext("s-1", "clerk")
 CONTENT = "the patient said"
@@ -57,3 +60,23 @@ def returning(value: Any) -> Any:
 def raising(*_: Any) -> None:
     """Fail, and quote content."""
     raise ValueError(CONTENT)
+
+
+async def begun(host: SessionHost, turn_id: str = "t-1", text: str = "hello") -> TurnRef:
+    """Begin a turn, or enter it again, as the owner that a workflow would be."""
+    request = BeginTurn(
+        session_id="s-1",
+        turn_id=turn_id,
+        text=text,
+        owner_id="o",
+        incarnation_id="i",
+        agent="clerk",
+    )
+    opened = await begin_turn(host, request)
+    return TurnRef(
+        session_id="s-1",
+        agent="clerk",
+        turn_id=turn_id,
+        fencing_token=opened.fencing_token,
+        head_revision=opened.head_revision,
+    )
