@@ -89,7 +89,6 @@ class Interludes:
         effect = await self.host.store.record_effect(ref, outcome)
         self.draft.note(effect)
         journal.noted(effect, outcome.facts)
-        await self.host.app.probe.reached("hook.recorded", turn.session_id)
         return effect
 
     def _view(self, status: TurnStatus | None = None) -> TurnView:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from sojourn import Agent, App, TurnResult, TurnStatus, tool
 from sojourn.adapters.memory import MemoryStore
@@ -37,13 +38,12 @@ class Adding:
     def __init__(self, **options: Any) -> None:
         self.calls: list[tuple[int, int]] = []
 
-        @tool(**options)
         def add(a: int, b: int) -> int:
             """Add two numbers."""
             self.calls.append((a, b))
             return a + b
 
-        self.tool: AnyTool = add
+        self.tool: AnyTool = tool(**options)(add)
 
 
 def app_of(adding: Adding, *plugins: Hooked, store: Any = None, **options: Any) -> App:
@@ -275,6 +275,7 @@ async def test_a_refusal_that_was_lost_before_it_was_recorded_runs_nothing_later
     class Lost(MemoryStore):
         is_lost = True
 
+        @override
         async def record_effect(self, ref: Any, outcome: Any) -> Any:
             if self.is_lost and outcome.status is EffectStatus.FAILED:
                 self.is_lost = False
@@ -291,9 +292,10 @@ async def test_a_refusal_that_was_lost_before_it_was_recorded_runs_nothing_later
     async with other.host() as elsewhere:
         again = await call_tool(elsewhere, request.model_copy(update={"attempt": 2}))
         await commit_turn(elsewhere, CommitTurnRequest(turn=request.turn))
-        node = (await store.load("s-1", ReadScope.FULL_GRAPH)).nodes[-1]
+        read = await store.load("s-1", ReadScope.FULL_GRAPH)
     await hosting.__aexit__(None, None, None)
 
     assert again.status is CallStatus.DENIED
     assert adding.calls == []
-    assert REFUSED in node.body.decode()
+    assert read is not None
+    assert REFUSED in read.nodes[-1].body.decode()

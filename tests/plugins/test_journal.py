@@ -137,7 +137,8 @@ class Workers:
 
     def notes(self, name: str) -> list[str]:
         """Return what a worker's plugin has now."""
-        return self.plugins[name].made[-1].state["notes"]
+        notes: list[str] = self.plugins[name].made[-1].state["notes"]
+        return notes
 
     async def aclose(self) -> None:
         """Close every host."""

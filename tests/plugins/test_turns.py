@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from sojourn import Agent, App, TurnResult, TurnStatus, tool
 from sojourn.adapters.memory import MemoryStore
@@ -40,6 +41,7 @@ class Recording(ScriptedModel):
         super().__init__(script)
         self.asked: list[ModelRequest] = []
 
+    @override
     async def complete(self, request: ModelRequest) -> ModelAnswer:
         """Remember the question."""
         self.asked.append(request)
@@ -254,6 +256,7 @@ async def test_after_a_turn_plugins_may_leave_word_for_the_next_one() -> None:
         return Enqueue([system("noted")])
 
     class Paid(Recording):
+        @override
         async def complete(self, request: ModelRequest) -> ModelAnswer:
             answer = await super().complete(request)
             return ModelAnswer(answer.message, FinishReason.STOP, Usage(output_tokens=7))
@@ -353,10 +356,12 @@ async def test_a_plugin_without_hooks_costs_no_write_and_no_read() -> None:
             super().__init__()
             self.trips: list[str] = []
 
+        @override
         async def record_effect(self, ref: Any, outcome: Any) -> Any:
             self.trips.append(ref.effect_key)
             return await super().record_effect(ref, outcome)
 
+        @override
         async def effects(self, *args: Any, **kwargs: Any) -> Any:
             self.trips.append("read")
             return await super().effects(*args, **kwargs)
