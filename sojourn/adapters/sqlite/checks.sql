@@ -91,16 +91,24 @@ SELECT session_id FROM sessions WHERE ? IN (tool_digest, plugin_digest) ORDER BY
 
 -- check_attachments: Each attachment's row. A turn that has committed one has a receipt, unless it
 -- was forgotten; as many receipts as commits are not forgotten, nor is one as new. A page.
+WITH page AS (
+    SELECT
+        a.*, NOT EXISTS (
+            SELECT 1 FROM receipts r WHERE r.sid = a.sid AND r.operation_id = a.turn_id
+        ) AS is_bare
+    FROM attachments a
+    WHERE (a.sid, a.attachment_id) > (?, ?) ORDER BY a.sid, a.attachment_id LIMIT ?
+), kept AS (
+    SELECT r.sid, count(*) AS receipts, max(r.committed_at) AS newest
+    FROM receipts r WHERE r.sid IN (SELECT sid FROM page WHERE is_bare) GROUP BY r.sid
+)
 SELECT
     a.sid, a.attachment_id, coalesce(s.session_id, '#' || a.sid), a.attachment_id, a.turn_id,
     a.size_bytes, a.committed_at IS NOT NULL, s.sid IS NOT NULL,
     EXISTS (SELECT 1 FROM effects e WHERE e.sid = a.sid AND e.turn_id = a.turn_id),
-    s.deleted_at IS NULL
-    AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.sid = a.sid AND r.operation_id = a.turn_id)
-    AND (
-        (SELECT count(*) FROM receipts r WHERE r.sid = a.sid)
-        = s.head_revision - (s.origin IS NOT NULL)
-        OR a.committed_at > (SELECT max(r.committed_at) FROM receipts r WHERE r.sid = a.sid)
+    s.deleted_at IS NULL AND a.is_bare AND (
+        coalesce(k.receipts, 0) = s.head_revision - (s.origin IS NOT NULL)
+        OR a.committed_at > k.newest
     )
-FROM attachments a LEFT JOIN sessions s ON s.sid = a.sid
-WHERE (a.sid, a.attachment_id) > (?, ?) ORDER BY a.sid, a.attachment_id LIMIT ?;
+FROM page a LEFT JOIN sessions s ON s.sid = a.sid LEFT JOIN kept k ON k.sid = a.sid
+ORDER BY a.sid, a.attachment_id;

@@ -25,7 +25,8 @@ class Plan:
         waiting: where to go on with finding what is held.
         held: what live sessions held, and have taken hold of since.
         last_seq: the newest node there was.
-        doomed: what nobody held, newest first.
+        doomed: what nobody held, newest first; what is marked is taken from it.
+        all_doomed: what ever was in `doomed`: nothing new can hang on what is marked.
     """
 
     session: SessionRow
@@ -33,6 +34,11 @@ class Plan:
     last_seq: int
     held: Held = field(default_factory=Held)
     doomed: list[int] = field(default_factory=list[int])
+    all_doomed: frozenset[int] = frozenset()
+
+    def settle(self) -> None:
+        """Note that what is doomed is found."""
+        self.all_doomed = frozenset(self.doomed)
 
 
 def begun(db: sqlite3.Connection, session_id: str) -> Plan:
@@ -61,6 +67,7 @@ def subtree(db: sqlite3.Connection, session_id: str, node_ids: Sequence[str]) ->
         if node_id in wanted or parent in doomed:
             doomed.add(seq)
     plan.doomed = sorted(doomed, reverse=True)
+    plan.settle()
     return plan
 
 
@@ -101,10 +108,11 @@ def _is_current(db: sqlite3.Connection, plan: Plan) -> bool:
     What is held grows by new ways alone, and a new node hangs on a visible one: so this costs
     what was written since, not what there is.
     """
-    doomed = set(plan.doomed)
+    if not plan.all_doomed:
+        return True
     before = len(plan.held)
     holds.climb(db, holds.anchors(db, plan.session.family), plan.held)
-    if len(plan.held) > before and any(seq in plan.held for seq in doomed):
+    if plan.held.is_cut or (len(plan.held) > before and not plan.held.isdisjoint(plan.all_doomed)):
         return False
     younger = db.execute(SQL["own_parents"], (plan.session.sid, plan.last_seq))
-    return all(parent not in doomed for (parent,) in younger)
+    return all(parent not in plan.all_doomed for (parent,) in younger)

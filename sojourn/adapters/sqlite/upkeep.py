@@ -13,7 +13,7 @@ from functools import partial
 from sojourn.adapters.sqlite import ages, attachments, holds, rows, tombstones
 from sojourn.adapters.sqlite.ages import Bound, OldReceipts
 from sojourn.adapters.sqlite.connection import Connection
-from sojourn.adapters.sqlite.pace import in_pieces
+from sojourn.adapters.sqlite.pace import PIECE_ROWS, in_pieces, piece
 from sojourn.adapters.sqlite.tombstones import OldOrphans, Plan
 from sojourn.adapters.sqlite.vacuum import Vacuum
 from sojourn.clock import Clock
@@ -63,22 +63,31 @@ class Upkeep:
 
     async def tombstone_orphans(self, session_id: str, before: datetime, limit: int) -> int:
         """Mark old orphans deleted; what one call has found the next one goes on with."""
-        while True:
-            plan = await self._plan(session_id, before)
-            marked = await self._writer.transact(partial(tombstones.mark, plan=plan, limit=limit))
-            rest = [] if marked is None else plan.doomed[limit:]
-            plan.doomed = rest
-            self._orphans = ((session_id, before), plan) if rest else None
-            if marked or (marked is not None and not rest):
-                return marked
+        marked, plan = 0, await self._plan(session_id, before)
+        while plan.doomed and marked < limit:
+            few = min(PIECE_ROWS, limit - marked)
+            count = await piece(self._writer, partial(tombstones.mark, plan=plan, limit=few))
+            if count is None:
+                plan = await self._made(session_id, before)
+            else:
+                del plan.doomed[:few]
+                marked += count
+        if plan.doomed:
+            self._orphans = ((session_id, before), plan)
+        return marked
 
     async def vacuum(self, limit: int) -> Vacuumed:
         """Remove dead rows, and give their space back."""
         return await Vacuum(self._writer, self._reader, limit).run()
 
     async def _plan(self, session_id: str, before: datetime) -> Plan:
-        if self._orphans is not None and self._orphans[0] == (session_id, before):
-            return self._orphans[1]
+        """Return what the last call left, out of reach of others; or a new plan."""
+        found, self._orphans = self._orphans, None
+        if found is not None and found[0] == (session_id, before):
+            return found[1]
+        return await self._made(session_id, before)
+
+    async def _made(self, session_id: str, before: datetime) -> Plan:
         plan = await self._reader.transact(lambda db: tombstones.begun(db, session_id))
         while plan.waiting:
             await self._reader.transact(
@@ -87,4 +96,5 @@ class Upkeep:
         orphans = OldOrphans(plan, rows.micros(before))
         while await self._reader.transact(orphans.page):
             pass
+        plan.settle()
         return plan
