@@ -153,7 +153,9 @@ async def test_stores_that_open_at_once_make_one_schema(bare_postgres_url: str) 
     """The first makes it; the others wait for that, and find it made."""
     stores = await asyncio.gather(*(open_store(bare_postgres_url) for _ in range(6)))
 
-    assert run(bare_postgres_url, "SELECT version FROM sojourn.schema_version") == [(1,)]
+    assert run(bare_postgres_url, "SELECT version FROM sojourn.schema_version") == [
+        (schema.SCHEMA_VERSION,)
+    ]
     for number, store in enumerate(stores):
         assert (await store.claim(wish(session=f"s{number}"))).fencing_token == 1
         await store.close()
@@ -208,14 +210,14 @@ async def test_an_older_schema_is_brought_up_to_date(
     await store.close()
     run(postgres_url, "DROP FUNCTION sojourn.release")
     monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, ()))
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", len(schema.STEPS))
 
     newer = await open_store(postgres_url)
     assert opened.lease is not None
     await newer.release(opened.lease)
     await newer.close()
 
-    assert run(postgres_url, "SELECT version FROM sojourn.schema_version") == [(2,)]
+    assert run(postgres_url, "SELECT version FROM sojourn.schema_version") == [(len(schema.STEPS),)]
 
 
 async def test_a_migration_that_fails_leaves_nothing(bare_postgres_url: str) -> None:

@@ -11,8 +11,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
-from sojourn.adapters.postgres import PostgresStore, address
-from sojourn.adapters.postgres.database import Connection, Database, Work
+from sojourn.adapters.postgres import PostgresStore, address, lines
+from sojourn.adapters.postgres.database import Database, Work
+from sojourn.adapters.postgres.lines import Call, Line
 from sojourn.adapters.postgres.sql import SQL
 from sojourn.clock import Clock
 from tests.support.polling import until
@@ -28,7 +29,7 @@ WAITERS = """
 class InFlight(Database):
     """A database of which all that is asked goes into one transaction that somebody else ends."""
 
-    def __init__(self, connection: Connection, url: str) -> None:
+    def __init__(self, connection: Line, url: str) -> None:
         super().__init__(address.parsed(url))
         self._held = connection
 
@@ -52,13 +53,17 @@ class InFlight(Database):
     async def rows(self, query: LiteralString, facts: Mapping[str, Any]) -> list[TupleRow]:
         return await (await self._held.execute(query, facts, binary=True)).fetchall()
 
+    @override
+    async def answer(self, call: Call) -> bytes | None:
+        return await lines.answer(self._held, call)
+
 
 @asynccontextmanager
 async def in_flight(
     url: str, clock: Clock, end: LiteralString = "COMMIT"
 ) -> AsyncIterator[PostgresStore]:
     """Yield a store whose work is committed, or undone, only when the block ends."""
-    async with await AsyncConnection[TupleRow].connect(url, autocommit=True) as connection:
+    async with await Line.connect(url, autocommit=True) as connection:
         await connection.execute(SQL["begin_write"])
         yield PostgresStore(InFlight(connection, url), clock)
         await connection.execute(end)

@@ -9,9 +9,17 @@ from typing import Any, NamedTuple
 from sojourn.adapters import columns, rules
 from sojourn.adapters.postgres import graph_reads, rows, sessions
 from sojourn.adapters.postgres.database import Connection, Database
+from sojourn.adapters.postgres.groups import GroupCommit
 from sojourn.adapters.postgres.sessions import SessionRow
 from sojourn.adapters.postgres.sql import SQL
-from sojourn.commit import Commit, CommitReceipt, check_head, check_nodes, check_size
+from sojourn.commit import (
+    Commit,
+    CommitReceipt,
+    check_head,
+    check_nodes,
+    check_size,
+    content_hash,
+)
 from sojourn.errors import Contended, StoreError
 from sojourn.graph import NodeKind
 from sojourn.lease import check_fence
@@ -28,21 +36,19 @@ class _Place(NamedTuple):
 _LEAF = _Place(0, 0)
 
 
-async def commit(
-    database: Database, commit: Commit, content: str, now: datetime | None
-) -> CommitReceipt:
-    """Apply a commit whose content hashes to `content`; in one round trip if it continues the leaf.
+async def commit(group: GroupCommit, commit: Commit, now: datetime | None) -> CommitReceipt:
+    """Apply a commit; in one round trip if it continues the leaf.
 
     What the short way does not do, whatever the reason, is done or refused by the rules in order.
     """
-    outer = _outer(commit)
+    content, outer = content_hash(commit), _outer(commit)
     if len(outer) <= 1 and _is_sound(commit, outer):
         facts = _facts(commit, content, now, dict.fromkeys(outer, _LEAF))
-        hangs_on = {"hangs_on": next(iter(outer), None)}
-        row = await database.row(SQL["try_commit"], facts | hangs_on)
-        if row is not None and row[0] is not None:
-            return _receipt_of(commit, row[0])
-    return await database.write(lambda connection: apply(connection, commit, content, now))
+        facts["hangs_on"] = next(iter(outer), None)
+        revision = await group.run(facts)
+        if revision is not None:
+            return _receipt_of(commit, revision)
+    return await group.database.write(lambda connection: apply(connection, commit, content, now))
 
 
 async def receipt(database: Database, session_id: str, operation_id: str) -> CommitReceipt | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -11,9 +11,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from sojourn.adapters.postgres import errors
+from sojourn.adapters.postgres import errors, lines
 from sojourn.adapters.postgres.address import Address
+from sojourn.adapters.postgres.lines import Call, Line
 from sojourn.adapters.postgres.sql import SQL
+from sojourn.adapters.postgres.statements import PREPARED
 
 T = TypeVar("T")
 Connection = AsyncConnection[TupleRow]
@@ -29,10 +31,13 @@ class Database:
 
     def __init__(self, address: Address) -> None:
         self.url = address.shown
+        self.size = address.pool
         self._address = address
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[Line] = AsyncConnectionPool(
             address.conninfo,
+            connection_class=Line,
             kwargs=address.options,
+            configure=_prepare,
             min_size=1,
             max_size=address.pool,
             open=False,
@@ -83,6 +88,28 @@ class Database:
             cursor = await connection.execute(query, facts, binary=True)
             return await cursor.fetchall()
 
+    async def answer(self, call: Call) -> bytes | None:
+        """Run one encoded statement as `once` does; return the value that it returns."""
+        async with self._line() as line:
+            return await lines.answer(line, call)
+
+    async def answers(self, calls: Sequence[Call]) -> list[bytes | None]:
+        """Run encoded statements in one transaction and one round trip; return their values.
+
+        Raises:
+            Contended, StoreUnavailable: as `write`.
+        """
+        async with self._line() as line:
+            return await lines.answers(line, calls)
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Let nothing of the driver's out of a block, but what it means to us."""
+        try:
+            yield
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise errors.translated(error, self.url) from error
+
     async def close(self) -> None:
         """Let go of all connections; closing twice is harmless."""
         await self._pool.close()
@@ -95,17 +122,24 @@ class Database:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         """Lend a connection; its transaction ends with the block: committed, or rolled back."""
-        try:
-            async with self._pool.connection() as connection:
-                try:
-                    yield connection
-                except psycopg.Error:
-                    await self._retire_if_broken(connection)
-                    raise
-        except PoolTimeout as error:
-            raise await self._missing(error) from error
-        except (psycopg.Error, UnicodeEncodeError) as error:
-            raise errors.translated(error, self.url) from error
+        async with self._line() as line, line:
+            yield line
+
+    @asynccontextmanager
+    async def _line(self) -> AsyncIterator[Line]:
+        """Lend a connection to whoever leaves no transaction open."""
+        with self.translating():
+            try:
+                line = await self._pool.getconn()
+            except PoolTimeout as error:
+                raise await self._missing(error) from error
+            try:
+                yield line
+            except psycopg.Error:
+                await self._retire_if_broken(line)
+                raise
+            finally:
+                await self._pool.putconn(line)
 
     async def _retire_if_broken(self, connection: Connection) -> None:
         """Replace every connection when one is broken: the others are likely to be as well."""
@@ -119,3 +153,7 @@ class Database:
         except psycopg.OperationalError as failure:
             return errors.unreachable(failure, self.url)
         return errors.translated(error, self.url)
+
+
+async def _prepare(line: Line) -> None:
+    await lines.prepare(line, PREPARED)

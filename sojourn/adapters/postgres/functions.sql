@@ -176,84 +176,107 @@ CREATE OR REPLACE FUNCTION sojourn.try_commit(
 ) RETURNS bigint LANGUAGE plpgsql
 SET lock_timeout = '5s' SET enable_seqscan = off AS $$
 DECLARE
-    s sojourn.sessions;
+    my_sid bigint;
     base bigint;
-    leaf_frame bigint;
+    trunk bigint;
+    trunk_frame bigint;
     at timestamptz;
 BEGIN
-    SELECT * INTO s FROM sojourn.sessions
-    WHERE session_id = of_session_id AND fencing_token = with_token AND owner_id IS NOT NULL
-        AND head_revision = on_revision AND deleted_at IS NULL
-    FOR NO KEY UPDATE;
-    IF NOT FOUND OR hangs_on IS NOT NULL AND s.leaf IS DISTINCT FROM hangs_on THEN
-        RETURN NULL;
-    END IF;
-    IF hangs_on IS NOT NULL THEN
-        SELECT frame INTO leaf_frame FROM sojourn.nodes WHERE seq = s.leaf_seq AND NOT tombstoned;
-        IF NOT FOUND THEN
-            RETURN NULL;
-        END IF;
-    END IF;
-    IF EXISTS (SELECT FROM sojourn.nodes n WHERE n.node_id = ANY(node_ids))
-        OR EXISTS (
-            SELECT FROM sojourn.receipts r
-            WHERE r.sid = s.sid AND r.operation_id = of_operation_id
-        )
-        OR NOT sojourn.has_snapshot(new_tool_digest, tool_body)
-        OR NOT sojourn.has_snapshot(new_plugin_digest, plugin_body) THEN
+    IF new_tool_digest IS NOT NULL AND NOT sojourn.has_snapshot(new_tool_digest, tool_body)
+        OR new_plugin_digest IS NOT NULL
+        AND NOT sojourn.has_snapshot(new_plugin_digest, plugin_body) THEN
         RETURN NULL;
     END IF;
 
-    at := coalesce(given_now, clock_timestamp());
-    base := greatest(s.last_seq, s.sid << 32);
-    INSERT INTO sojourn.nodes (seq, parent, frame, created_at, kind, node_id, turn_id, body)
-    SELECT
-        base + n.number,
-        CASE WHEN n.parent < 0 THEN base - n.parent WHEN n.parent = 0 THEN s.leaf_seq
-            ELSE n.parent END,
-        CASE WHEN n.frame < 0 THEN base - n.frame WHEN n.frame = 0 THEN leaf_frame
-            ELSE n.frame END,
-        at, n.kind, n.node_id, of_operation_id, n.body
-    FROM unnest(node_ids, parents, frames, kinds, bodies)
-        WITH ORDINALITY AS n (node_id, parent, frame, kind, body, number);
-    UPDATE sojourn.sessions
-    SET head_revision = s.head_revision + 1,
+    -- The head moves first: its row is locked then. What it was is read from `old`, which is not
+    -- older than the row itself: every commit counts the revision up.
+    UPDATE sojourn.sessions s
+    SET head_revision = on_revision + 1,
         leaf = new_leaf,
-        leaf_seq = CASE WHEN leaf_place < 0 THEN base - leaf_place
+        leaf_seq = CASE WHEN leaf_place < 0 THEN greatest(s.last_seq, s.sid << 32) - leaf_place
             WHEN leaf_place = 0 THEN s.leaf_seq ELSE leaf_place END,
-        last_seq = CASE WHEN cardinality(node_ids) > 0 THEN base + cardinality(node_ids)
-            ELSE s.last_seq END,
+        last_seq = CASE WHEN cardinality(node_ids) > 0
+            THEN greatest(s.last_seq, s.sid << 32) + cardinality(node_ids) ELSE s.last_seq END,
         turn_count = s.turn_count + is_turn::int,
         tool_digest = coalesce(new_tool_digest, s.tool_digest),
         tool_generation = coalesce(new_tool_generation, s.tool_generation),
         plugin_digest = coalesce(new_plugin_digest, s.plugin_digest),
         plugin_generation = coalesce(new_plugin_generation, s.plugin_generation),
         released = s.released OR with_release
-    WHERE sid = s.sid;
-    INSERT INTO sojourn.snapshots (digest, body)
-    SELECT n.digest, n.body
-    FROM (VALUES (new_tool_digest, tool_body), (new_plugin_digest, plugin_body)) n (digest, body)
-    WHERE n.body IS NOT NULL
-    ON CONFLICT (digest) DO NOTHING;
+    FROM sojourn.sessions old LEFT JOIN sojourn.nodes n ON n.seq = old.leaf_seq AND NOT n.tombstoned
+    WHERE s.session_id = of_session_id AND s.fencing_token = with_token
+        AND s.owner_id IS NOT NULL AND s.head_revision = on_revision AND s.deleted_at IS NULL
+        AND (hangs_on IS NULL OR s.leaf = hangs_on AND n.seq IS NOT NULL)
+        AND old.sid = s.sid AND old.head_revision = on_revision
+    RETURNING s.sid, greatest(old.last_seq, old.sid << 32), old.leaf_seq, n.frame
+    INTO my_sid, base, trunk, trunk_frame;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+
+    -- An id that is taken, of a node or of the operation, fails all of it here.
+    at := coalesce(given_now, clock_timestamp());
+    INSERT INTO sojourn.nodes (seq, parent, frame, created_at, kind, node_id, turn_id, body)
+    SELECT
+        base + n.number,
+        CASE WHEN n.parent < 0 THEN base - n.parent WHEN n.parent = 0 THEN trunk
+            ELSE n.parent END,
+        CASE WHEN n.frame < 0 THEN base - n.frame WHEN n.frame = 0 THEN trunk_frame
+            ELSE n.frame END,
+        at, n.kind, n.node_id, of_operation_id, n.body
+    FROM unnest(node_ids, parents, frames, kinds, bodies)
+        WITH ORDINALITY AS n (node_id, parent, frame, kind, body, number);
     INSERT INTO sojourn.receipts (
         sid, operation_id, content_hash, head_revision, leaf, result, committed_at
     ) VALUES (
-        s.sid, of_operation_id, of_content_hash, s.head_revision + 1, new_leaf, of_result, at
+        my_sid, of_operation_id, of_content_hash, on_revision + 1, new_leaf, of_result, at
     );
+    IF tool_body IS NOT NULL OR plugin_body IS NOT NULL THEN
+        INSERT INTO sojourn.snapshots (digest, body)
+        SELECT n.digest, n.body
+        FROM (
+            VALUES (new_tool_digest, tool_body), (new_plugin_digest, plugin_body)
+        ) n (digest, body)
+        WHERE n.body IS NOT NULL
+        ON CONFLICT (digest) DO NOTHING;
+    END IF;
     IF new_config IS NOT NULL THEN
-        UPDATE sojourn.configs SET body = new_config WHERE sid = s.sid;
+        UPDATE sojourn.configs SET body = new_config WHERE sid = my_sid;
     END IF;
     IF spent IS NOT NULL THEN
-        PERFORM sojourn.account(s.sid, spent);
+        PERFORM sojourn.account(my_sid, spent);
     END IF;
-    UPDATE sojourn.attachments a SET turn_id = of_operation_id, committed_at = at
-    WHERE a.sid = s.sid AND a.attachment_id = ANY(attachment_ids);
+    IF cardinality(attachment_ids) > 0 THEN
+        UPDATE sojourn.attachments a SET turn_id = of_operation_id, committed_at = at
+        WHERE a.sid = my_sid AND a.attachment_id = ANY(attachment_ids);
+    END IF;
     IF is_turn THEN
-        UPDATE sojourn.attachments a SET committed_at = at
-        WHERE a.sid = s.sid AND a.turn_id = of_operation_id AND a.committed_at IS NULL;
+        IF EXISTS (
+            SELECT FROM sojourn.attachments a
+            WHERE a.sid = my_sid AND a.turn_id = of_operation_id AND a.committed_at IS NULL
+        ) THEN
+            UPDATE sojourn.attachments a SET committed_at = at
+            WHERE a.sid = my_sid AND a.turn_id = of_operation_id AND a.committed_at IS NULL;
+        END IF;
     END IF;
-    DELETE FROM sojourn.effects e WHERE e.sid = s.sid AND e.turn_id = of_operation_id;
-    RETURN s.head_revision + 1;
+    DELETE FROM sojourn.effects e WHERE e.sid = my_sid AND e.turn_id = of_operation_id;
+    RETURN on_revision + 1;
+END $$;
+
+-- Lock the rows of sessions for a group of commits, without waiting for any: who waits while it
+-- has locked others makes a circle with whoever does the same.
+CREATE OR REPLACE FUNCTION sojourn.lock_sessions(session_ids text[]) RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
+DECLARE
+    locked bigint;
+BEGIN
+    SELECT count(*) INTO locked FROM (
+        SELECT FROM sojourn.sessions WHERE session_id = ANY(session_ids)
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) free;
+    IF locked < cardinality(session_ids) THEN
+        RAISE lock_not_available;
+    END IF;
 END $$;
 
 -- Add tokens to a session's ledger.

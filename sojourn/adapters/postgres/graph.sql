@@ -118,8 +118,68 @@ WHERE NOT n.tombstoned AND n.seq NOT IN (SELECT seq FROM held)
     AND n.seq > (SELECT coalesce(max(seq), 0) FROM held WHERE is_cut)
 ORDER BY n.seq;
 
+-- plan_orphans: The newest node of a session, where ways begin that live sessions hold, and the
+-- newest of its orphans that are old and that nothing young hangs on, in order; see `orphans`.
+WITH RECURSIVE ground AS MATERIALIZED (
+    SELECT sid << 32 AS low, family, leaf_seq, last_seq FROM sojourn.sessions
+    WHERE session_id = %(session_id)s AND deleted_at IS NULL
+), anchors (seq) AS MATERIALIZED (
+    SELECT leaf_seq FROM ground WHERE leaf_seq >= low
+    UNION
+    SELECT f.origin FROM ground JOIN sojourn.sessions f USING (family)
+    WHERE f.deleted_at IS NULL AND f.origin >= ground.low
+), held (seq, parent, is_cut) AS (
+    SELECT a.seq, n.parent, n.seq IS NULL OR n.tombstoned OR n.parent >= n.seq
+    FROM anchors a LEFT JOIN sojourn.nodes n ON n.seq = a.seq
+    UNION
+    SELECT held.parent, n.parent, n.seq IS NULL OR n.tombstoned OR n.parent >= n.seq
+    FROM ground CROSS JOIN held LEFT JOIN sojourn.nodes n ON n.seq = held.parent
+    WHERE held.parent >= ground.low AND held.parent < held.seq
+), unheld (seq, parent, created_at) AS MATERIALIZED (
+    SELECT n.seq, n.parent, n.created_at
+    FROM ground JOIN sojourn.nodes n
+    ON n.seq >= ground.low AND n.seq < ground.low + (1::bigint << 32)
+    WHERE NOT n.tombstoned AND n.seq NOT IN (SELECT seq FROM held)
+        AND n.seq > (SELECT coalesce(max(seq), 0) FROM held WHERE is_cut)
+), kept (seq, parent) AS (
+    SELECT seq, parent FROM unheld WHERE created_at >= %(before)s
+    UNION
+    SELECT n.seq, n.parent FROM ground CROSS JOIN kept JOIN sojourn.nodes n ON n.seq = kept.parent
+    WHERE n.seq >= ground.low AND n.seq < kept.seq
+), doomed (seq) AS (
+    -- Neither a join nor `NOT IN`: how many are kept the planner cannot know, and may be wrong.
+    SELECT seq FROM (
+        SELECT seq, false AS is_kept FROM unheld UNION ALL SELECT seq, true FROM kept
+    ) chosen
+    GROUP BY seq HAVING NOT bool_or(is_kept)
+    ORDER BY seq DESC LIMIT %(limit)s
+)
+SELECT
+    (SELECT last_seq FROM ground),
+    coalesce((SELECT array_agg(seq) FROM anchors), '{}'),
+    coalesce((SELECT array_agg(seq ORDER BY seq) FROM doomed), '{}');
+
+-- since_plan: The newest node of a session, where ways begin that live sessions hold, and the
+-- nodes that came after one, with their parents.
+WITH ground AS MATERIALIZED (
+    SELECT sid << 32 AS low, family, leaf_seq, last_seq FROM sojourn.sessions WHERE sid = %(sid)s
+), anchors (seq) AS (
+    SELECT leaf_seq FROM ground WHERE leaf_seq >= low
+    UNION
+    SELECT f.origin FROM ground JOIN sojourn.sessions f USING (family)
+    WHERE f.deleted_at IS NULL AND f.origin >= ground.low
+), younger (seq, parent) AS MATERIALIZED (
+    SELECT n.seq, n.parent FROM ground JOIN sojourn.nodes n
+    ON n.seq > %(after)s AND n.seq >= ground.low AND n.seq < ground.low + (1::bigint << 32)
+)
+SELECT
+    (SELECT last_seq FROM ground),
+    coalesce((SELECT array_agg(seq) FROM anchors), '{}'),
+    coalesce((SELECT array_agg(seq ORDER BY seq) FROM younger), '{}'),
+    coalesce((SELECT array_agg(parent ORDER BY seq) FROM younger), '{}');
+
 -- tombstone: Mark nodes deleted.
-UPDATE sojourn.nodes SET tombstoned = true WHERE seq = ANY(%(seqs)s);
+UPDATE sojourn.nodes SET tombstoned = true WHERE seq = ANY(%(seqs)s) AND NOT tombstoned;
 
 -- insert_fork: Make the rows of a session that stands on a node of another one, unless its id is
 -- taken.

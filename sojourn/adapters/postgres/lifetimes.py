@@ -7,7 +7,7 @@ a circle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -90,35 +90,7 @@ async def tombstone_nodes(connection: Connection, session_id: str, node_ids: Seq
     return await _tombstone(connection, doomed)
 
 
-async def tombstone_orphans(
-    connection: Connection, session_id: str, before: datetime, limit: int
-) -> int:
-    """Mark up to `limit` orphans older than `before` deleted, none before what hangs on it.
-
-    Most sessions have none, and are not locked to find that out.
-    """
-    await sessions.existing(connection, session_id)
-    if not _doomed(await orphans(connection, session_id), before, limit):
-        return 0
-    await sessions.locked(connection, session_id)
-    return await _tombstone(
-        connection, _doomed(await orphans(connection, session_id), before, limit)
-    )
-
-
-def _doomed(unheld: list[Orphan], before: datetime, limit: int) -> set[int]:
-    """Choose among a session's orphans, the newest first; what a younger one hangs on stays."""
-    doomed: set[int] = set()
-    kept: set[int | None] = set()
-    for orphan in reversed(unheld):
-        if len(doomed) < limit and orphan.seq not in kept and orphan.created_at < before:
-            doomed.add(orphan.seq)
-        else:
-            kept.add(orphan.parent)
-    return doomed
-
-
-async def _tombstone(connection: Connection, doomed: set[int]) -> int:
+async def _tombstone(connection: Connection, doomed: Collection[int]) -> int:
     marked = await connection.execute(SQL["tombstone"], {"seqs": list(doomed)})
     return marked.rowcount
 

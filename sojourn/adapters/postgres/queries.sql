@@ -26,6 +26,9 @@ SELECT version FROM sojourn.schema_version;
 INSERT INTO sojourn.schema_version (version) VALUES (%(version)s)
 ON CONFLICT (only_row) DO UPDATE SET version = excluded.version, changed_at = now();
 
+-- backend: The number of the server's process that answers.
+SELECT pg_backend_pid();
+
 -- now: The server's time.
 SELECT clock_timestamp();
 
@@ -120,3 +123,6 @@ SELECT sojourn.try_commit(
     %(plugin_digest)s, %(plugin_generation)s, %(plugin_body)s, %(usage)s, %(attachment_ids)s,
     %(result)s, %(is_turn)s, %(release)s
 );
+
+-- lock_sessions: Lock the rows of some sessions without waiting; all of them, or it fails.
+SELECT sojourn.lock_sessions(%(session_ids)s);

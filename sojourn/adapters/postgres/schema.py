@@ -12,7 +12,7 @@ from sojourn.errors import SchemaTooNew, StoreUnusable
 
 # What leads from each schema to the next one. Columns are added at a table's end; the functions
 # are replaced with every step, and those that older workers call stay as long as there are any.
-STEPS: tuple[tuple[str, ...], ...] = (("schema.sql",),)
+STEPS: tuple[tuple[str, ...], ...] = (("schema.sql",), ("0002-lean-commits.sql",))
 SCHEMA_VERSION = len(STEPS)
 
 OLDEST_SERVER = 14

@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any, LiteralString
 
 # These make the schema and its functions, and are run whole.
-SCRIPTS = frozenset({"schema.sql", "functions.sql"})
+SCRIPTS = frozenset({"schema.sql", "0002-lean-commits.sql", "functions.sql"})
 
 _FOLDER = resources.files("sojourn.adapters.postgres")
 _BLOCK = re.compile(r"^-- (\w+): .+\n((?:(?!-- \w+: ).*\n?)+)", re.MULTILINE)

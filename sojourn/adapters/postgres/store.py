@@ -25,10 +25,12 @@ from sojourn.adapters.postgres import (
     upkeep,
 )
 from sojourn.adapters.postgres.database import Connection, Database
+from sojourn.adapters.postgres.groups import GroupCommit
+from sojourn.adapters.postgres.orphans import Orphans
 from sojourn.adapters.postgres.sql import SQL
 from sojourn.attachment import AttachmentIntent, StoredAttachment
 from sojourn.clock import Clock
-from sojourn.commit import Commit, CommitReceipt, content_hash
+from sojourn.commit import Commit, CommitReceipt
 from sojourn.graph import Node
 from sojourn.journal import Effect, EffectRef, Outcome
 from sojourn.lease import Claim, Lease
@@ -55,6 +57,8 @@ class PostgresStore(SessionStore, PagedCheck):
 
     def __init__(self, database: Database, clock: Clock | None) -> None:
         self._database = database
+        self._group = GroupCommit(database)
+        self._orphans = Orphans(database)
         self._clock = clock
 
     @classmethod
@@ -109,7 +113,7 @@ class PostgresStore(SessionStore, PagedCheck):
 
     @override
     async def commit(self, commit: Commit) -> CommitReceipt:
-        return await commits.commit(self._database, commit, content_hash(commit), self._now())
+        return await commits.commit(self._group, commit, self._now())
 
     @override
     async def adopt(self, commit: Commit, past: Past) -> CommitReceipt:
@@ -249,9 +253,7 @@ class PostgresStore(SessionStore, PagedCheck):
 
     @override
     async def tombstone_orphans(self, session_id: str, before: datetime, limit: int) -> int:
-        return await self._database.write(
-            lambda connection: upkeep.tombstone_orphans(connection, session_id, before, limit)
-        )
+        return await self._orphans.tombstone(session_id, before, limit)
 
     @override
     async def vacuum(self, limit: int = 1_000) -> Vacuumed:
@@ -277,6 +279,7 @@ class PostgresStore(SessionStore, PagedCheck):
 
     @override
     async def close(self) -> None:
+        await self._group.close()
         await self._database.close()
 
     def _now(self) -> datetime | None:

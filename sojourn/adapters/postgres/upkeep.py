@@ -9,12 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sojourn.adapters.postgres import lifetimes
 from sojourn.adapters.postgres.database import Connection
 from sojourn.adapters.postgres.sql import SQL
 from sojourn.upkeep_ports import Vacuumed
-
-tombstone_orphans = lifetimes.tombstone_orphans
 
 
 async def reclaim_journals(
