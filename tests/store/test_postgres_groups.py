@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from sojourn.adapters.postgres import PostgresStore, lines
+from sojourn.adapters.postgres import PostgresStore, address, lines
+from sojourn.adapters.postgres.database import Database
+from sojourn.adapters.postgres.statements import PREPARED
 from sojourn.commit import Commit
 from sojourn.errors import GraphCorrupt, LeaseLost
 from sojourn.testing.conformance.making import chain, commit_of, path_ids, wish
@@ -119,32 +121,51 @@ async def test_what_was_begun_is_done_before_a_store_is_closed(postgres_url: str
     assert [(await task).head_revision for task in waiting] == [1] * MANY
 
 
+async def alone_on(url: str) -> tuple[Database, PostgresStore]:
+    """Return a database with one connection, and the store in it."""
+    database = Database(address.parsed(with_pool(url, 1)))
+    await database.open()
+    return database, PostgresStore(database, None)
+
+
+async def prepared(database: Database) -> int:
+    """Return how many statements are prepared on the connection."""
+    ((count,),) = await database.rows("SELECT count(*)::int FROM pg_prepared_statements", {})
+    return int(count)
+
+
+async def forget(database: Database) -> None:
+    """Have the server forget what is prepared."""
+    await database.once(lambda line: line.execute("DEALLOCATE ALL"))
+
+
 async def test_nothing_is_prepared_where_somebody_else_answers(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of the process that answers is not the one that was told, as behind a pooler."""
     monkeypatch.setitem(lines.SQL, "backend", "SELECT pg_backend_pid() + 1")
-    store = await PostgresStore.open(with_pool(postgres_url, 1))
+    database, store = await alone_on(postgres_url)
     done = await outcomes(store, await first_commits(store))
-    prepared = await store._database.rows("SELECT FROM pg_prepared_statements", {})
+    count = await prepared(database)
     await store.close()
 
     assert done == [1] * MANY
-    assert prepared == []
+    assert count == 0
 
 
 async def test_what_is_prepared_may_be_forgotten(postgres_url: str) -> None:
     """A statement that the server does not know any more is sent whole."""
-    store = await PostgresStore.open(with_pool(postgres_url, 1))
+    database, store = await alone_on(postgres_url)
     commits = await first_commits(store)
-    count = "SELECT count(*)::int FROM pg_prepared_statements"
-    ((before,),) = await store._database.rows(count, {})
-    await store._database.once(lambda line: line.execute("DEALLOCATE ALL"))
-    alone = (await store.commit(commits[0])).head_revision
-    await store._database.once(lambda line: line.execute("DEALLOCATE ALL"))
+    count = await prepared(database)
+    await forget(database)
+    alone = await outcomes(store, commits[:1])
+    await store.close()
+    database, store = await alone_on(postgres_url)
+    await forget(database)
     done = await outcomes(store, commits[1:])
     await store.close()
 
-    assert before == 2
-    assert alone == 1
+    assert count == len(PREPARED)
+    assert alone == [1]
     assert done == [1] * (MANY - 1)

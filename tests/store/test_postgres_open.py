@@ -88,7 +88,7 @@ def test_the_pool_is_ours_and_the_rest_is_libpqs(url: str, conninfo: str, pool: 
     assert (parsed.conninfo, parsed.pool) == (conninfo, pool)
 
 
-def test_nothing_is_ever_prepared() -> None:
+def test_the_driver_prepares_nothing_by_itself() -> None:
     """A statement that one server session has prepared may run in another one, behind a pooler."""
     assert address.parsed("postgresql://h/d").options["prepare_threshold"] is None
 
