@@ -92,10 +92,16 @@ class Draft:
         return [entry.message for entry in self._entries(close=False)]
 
     def nodes(self, session_id: str, turn_id: str, parent: str | None) -> tuple[NewNode, ...]:
-        """Return the nodes to commit: a chain on `parent` in which every call has a response."""
+        """Return the nodes to commit: a chain on `parent` in which every call has a response.
+
+        Their ids are those of this opening of the turn: one whose receipt was forgotten runs anew
+        beside the nodes of its first time.
+        """
         nodes: list[NewNode] = []
+        begun = self._effects.get(INPUT_KEY)
+        opening = f"{turn_id}@{begun.position if begun else 0}"
         for ordinal, entry in enumerate(self._entries(close=True)):
-            node_id = ids.node_id(session_id, turn_id, ordinal)
+            node_id = ids.node_id(session_id, opening, ordinal)
             nodes.append(NewNode(node_id, parent, NodeKind.MESSAGE, entry.body))
             parent = node_id
         return tuple(nodes)

@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from sojourn import TurnStatus, tool
+from sojourn.adapters.open import opened_store
+from sojourn.clock import SystemClock
 from sojourn.errors import (
     EmptyText,
     InvalidId,
@@ -110,6 +112,21 @@ async def test_the_same_turn_id_again_after_reopening_runs_nothing(store_url: st
 
     assert again == first
     assert model.calls == 0
+
+
+async def test_a_turn_id_whose_receipt_was_forgotten_runs_anew(store_url: str) -> None:
+    """Retention gave up the promise for it: it is another turn, which ends like any other."""
+    app = app_of(store_url)
+    async with app.open(SESSION) as session:
+        for turn_id in ("t-1", "t-2"):
+            await session.send(turn_id, turn_id)
+        async with opened_store(store_url) as store:
+            assert await store.forget_receipts(SystemClock().now(), 10) == 1
+        again = await session.send("t-1", "t-1")
+        seen = await session.show()
+
+    assert again.status is TurnStatus.COMPLETED
+    assert user_texts(seen) == ["t-1", "t-2", "t-1"]
 
 
 async def test_the_same_turn_id_while_it_is_open_joins_it(store_url: str) -> None:

@@ -122,14 +122,18 @@ async def test_the_hash_leaves_out_how_a_commit_is_tried(
         {"config": {"agent": "other"}},
         {"tool_state": state(b"tools")},
         {"attachment_ids": ("f1",)},
+        {"nodes": chain("root", "a")},
+        {"plugin_state": state(b"plugins", 2)},
+        {"plugin_state": state(b"other plugins")},
     ],
 )
 async def test_an_operation_is_one_content_for_ever(
     store: SessionStore, changes: dict[str, Any]
 ) -> None:
     """The same operation id with other content is refused."""
+    await grown(store, "root")
     lease = await store.claim(wish())
-    commit = commit_of(lease, 0, *chain(None, "a"))
+    commit = commit_of(lease, 1, *chain(None, "a"), plugin_state=state(b"plugins"))
     await store.commit(commit)
     before = await contents(store)
 
