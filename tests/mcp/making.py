@@ -23,7 +23,7 @@ TOKEN = "s3cr3t-t0k3n-of-the-server"  # noqa: S105 - it is what must not be foun
 PNG_ID = hashlib.sha256(b"\x89PNG and so on").hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Raw:
     """The raw server, and the folder through which a test speaks to it."""
 

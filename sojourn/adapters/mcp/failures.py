@@ -26,7 +26,7 @@ def truthful(tool: str, server: str, doubted: Callable[[], None]) -> Iterator[No
     Args:
         tool: the tool, in messages.
         server: the server, in messages.
-        doubted: called if the failure says something of the connection too.
+        doubted: called if the failure may be the connection's.
 
     Raises:
         SojournError: as `Link.call`.
@@ -37,7 +37,7 @@ def truthful(tool: str, server: str, doubted: Callable[[], None]) -> Iterator[No
         yield
     except MCPError as error:
         code, told = error.code, _told(error)
-        if code in OURS:
+        if code in OURS - {REFUSED}:
             doubted()
         raise _failure(tool, server, code, told, has_left=own.has_left) from None
     except ValidationError:

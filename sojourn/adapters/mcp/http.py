@@ -22,7 +22,7 @@ OURS = frozenset({NOT_SENT, LOST, GONE, REFUSED})
 CLOSING_SECONDS = 2.0
 MAX_ERROR_BYTES = 100_000
 _SESSION = "mcp-session-id"
-_NOT_FOUND, _FAILED, _SERVER_FAILED = 404, 400, 500
+_BAD_REQUEST, _NOT_FOUND, _SERVER_FAILED = 400, 404, 500
 
 
 class McpHttpClient(httpx2.AsyncClient):
@@ -42,7 +42,7 @@ class McpHttpClient(httpx2.AsyncClient):
             return _answer(request, NOT_SENT, type(error).__name__)
         except httpx2.TransportError as error:
             return _answer(request, LOST, type(error).__name__)
-        if response.status_code < _FAILED:
+        if response.status_code < _BAD_REQUEST:
             return response
         return await _explained(request, response)
 
@@ -54,10 +54,15 @@ async def _explained(request: httpx2.Request, response: httpx2.Response) -> http
     finally:
         await response.aclose()
     status = response.status_code
-    if status == _NOT_FOUND and _SESSION in request.headers:
+    if _SESSION in request.headers and _is_about_it(status, told):
         return _answer(request, GONE, f"HTTP {status}")
     code = LOST if status >= _SERVER_FAILED and not told else REFUSED
     return _answer(request, code, f"HTTP {status}{f': {told}' if told else ''}")
+
+
+def _is_about_it(status: int, told: str) -> bool:
+    """Tell whether a server has forgotten its session: by 404, or in words as some say it."""
+    return status == _NOT_FOUND or (status == _BAD_REQUEST and "session" in told.lower())
 
 
 async def _told(response: httpx2.Response) -> str:
@@ -78,4 +83,4 @@ def _answer(request: httpx2.Request, code: int, message: str) -> httpx2.Response
     error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=code, message=message))
     body = error.model_dump_json(by_alias=True).encode()
     headers = {"content-type": "application/json"}
-    return httpx2.Response(_FAILED, headers=headers, content=body, request=request)
+    return httpx2.Response(_BAD_REQUEST, headers=headers, content=body, request=request)

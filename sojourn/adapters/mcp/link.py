@@ -89,6 +89,7 @@ class Link:
         self._is_changed = self._is_ended = self._is_closing = False
         self._calls = 0
         self._failures = 0
+        self._up_since = 0.0
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._keep(), name=f"mcp {name}")
 
@@ -127,7 +128,7 @@ class Link:
         params = CallToolRequestParams(name=called.remote, arguments=arguments)
         self._calls += 1
         try:
-            with quiet(), truthful(called.shown, self._name, doubted=self._look):
+            with quiet(), truthful(called.shown, self._name, doubted=self._doubt):
                 answer = await session.send_request(CallToolRequest(params=params), CallToolResult)
         finally:
             self._calls -= 1
@@ -153,13 +154,13 @@ class Link:
     async def _keep(self) -> None:
         with quiet():
             while not self._is_closing:
-                began = self._loop.time()
+                self._up_since = self._loop.time()
                 reason = await self._connect()
-                lasted = self._loop.time() - began
-                was_steady = self._session is not None and lasted >= STEADY.total_seconds()
-                self._failures = 0 if was_steady else self._failures + 1
+                lasted = self._loop.time() - self._up_since
+                self._failures = 0 if lasted >= STEADY.total_seconds() else self._failures + 1
                 self._session = None
-                await self._pause(reason)
+                if not self._is_closing:
+                    await self._pause(reason)
 
     async def _connect(self) -> str:
         """Connect and attend to the connection until it ends; return why it did."""
@@ -170,33 +171,31 @@ class Link:
                 async with ClientSession(
                     watched, Writing(write), message_handler=self._hear, client_info=_INFO
                 ) as session:
-                    tools = await self._asked(session, is_new=True)
-                    if tools is not None:
-                        self._up(session, tools)
-                        await self._attend(session)
+                    await self._list(session, is_new=True)
+                    self._up_since = self._loop.time()
+                    await self._attend(session)
         except Exception as error:  # noqa: BLE001 - the SDK, its transports and servers raise any
             return reason_of(error, self._times.patience)
         return "the connection ended"
 
-    async def _asked(
-        self, session: ClientSession, *, is_new: bool = False
-    ) -> Sequence[RemoteTool] | None:
-        """Return the server's tools, or None if the link is closed meanwhile."""
+    async def _list(self, session: ClientSession, *, is_new: bool = False) -> None:
+        """Have calls use a session, once it has said which tools it has."""
         if self._is_closing:
-            return None
+            return
         self._waiting = anyio.CancelScope()
         with self._waiting, anyio.fail_after(self._times.patience.total_seconds()):
             if is_new:
                 await session.initialize()
-            return await listed(session)
-        return None
-
-    def _up(self, session: ClientSession, tools: Sequence[RemoteTool]) -> None:
-        self._session = session
-        self._reason = ""
-        self._told(tools)
-        self._settled.set()
-        log.info("MCP server %s is connected: %d tools", self._name, len(tools))
+            tools = await listed(session)
+            self._session, self._reason = session, ""
+            self._told(tools)
+            self._settled.set()
+            log.log(
+                logging.INFO if is_new else logging.DEBUG,
+                "MCP server %s is connected: %d tools",
+                self._name,
+                len(tools),
+            )
 
     async def _attend(self, session: ClientSession) -> None:
         while not self._is_closing and not self._is_ended:
@@ -210,20 +209,14 @@ class Link:
 
     async def _list_again(self, session: ClientSession) -> None:
         try:
-            tools = await self._asked(session)
+            await self._list(session)
         except TimeoutError:
-            if not self._calls:
+            if not self._calls or self._session is None:
                 raise
             self._is_changed = True  # a server that is busy with calls is asked again later
-        else:
-            if tools is not None:
-                self._told(tools)
 
     async def _pause(self, reason: str) -> None:
         """Wait before the next attempt; the first one after a steady connection comes at once."""
-        if self._is_closing:
-            self._told("it is closed")
-            return
         pause = timedelta(0)
         if self._failures:
             self._down(reason)
@@ -246,6 +239,12 @@ class Link:
     async def _hear(self, message: IncomingMessage) -> None:
         if isinstance(message, ToolListChangedNotification):
             self._look()
+
+    def _doubt(self) -> None:
+        """Have calls wait until the session has shown that it is still one."""
+        self._session = None
+        self._settled.clear()
+        self._look()
 
     def _look(self) -> None:
         self._is_changed = True

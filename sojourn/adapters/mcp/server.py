@@ -157,6 +157,7 @@ class McpServer:
         if self._users == 0 and self._link is not None:
             link, self._link = self._link, None
             await link.aclose()
+            self._learn(NOT_OPEN)
 
     async def _call(self, called: Called, arguments: dict[str, Any], context: ToolContext) -> Any:
         if self._link is None:
