@@ -22,6 +22,7 @@ COMMANDS = [
         )
     ),
     *(f"store {name}" for name in STORE),
+    "tools list",
 ]
 
 
@@ -41,6 +42,7 @@ def test_every_command_has_help_with_an_example_and_takes_json(cli: Cli, command
         ((), {command.split()[0] for command in COMMANDS}),
         (("session",), {c.split()[1] for c in COMMANDS if c.startswith("session ")}),
         (("store",), {c.split()[1] for c in COMMANDS if c.startswith("store ")}),
+        (("tools",), {"list"}),
     ],
 )
 def test_help_lists_exactly_these_commands(

@@ -16,6 +16,7 @@ import pytest
 from sojourn import Agent, App, ToolContext, TurnStatus, tool
 from sojourn.adapters.sqlite.schema import BUSY_TIMEOUT_SECONDS
 from sojourn.lease import LeaseTimings
+from sojourn.mcp import McpServer
 from sojourn.ports import Probe
 from sojourn.tool_call import DEFAULT_TIMEOUT
 from sojourn_worker import SessionClient
@@ -106,6 +107,11 @@ def test_the_options_of_a_tool_are_those_of_the_decorator() -> None:
 def test_a_table_of_parameters_has_each_of_them(column: str, wanted: list[str]) -> None:
     """No parameter is left out of its table, and none is made up."""
     assert sorted(names(QUICKSTART, column)) == sorted(wanted)
+
+
+def test_the_table_of_an_mcp_server_has_each_of_its_parameters() -> None:
+    """No parameter is left out, and none is made up."""
+    assert sorted(names("docs/mcp.md", "`McpServer(...)`")) == sorted(public(McpServer))
 
 
 def test_the_settings_are_those_that_the_command_line_reads() -> None:

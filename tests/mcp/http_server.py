@@ -15,6 +15,8 @@ from mcp.server.mcpserver import Context, Image, MCPServer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 FOLDER, PORT, TOKEN = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+# As the SDK for TypeScript says it, without an id.
+FORGOTTEN = '{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID"}}'
 PNG = b"\x89PNG and so on"
 
 server = MCPServer("http")
@@ -77,6 +79,8 @@ class Guarded:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._seen: set[bytes] = set()
+        self._forgotten: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or answer it."""
@@ -86,15 +90,24 @@ class Guarded:
             await refuse(send, 401)
         elif scope["type"] == "http" and (FOLDER / "ill").exists():
             await refuse(send, int((FOLDER / "ill").read_text()))
+        elif self._is_forgotten(headers.get(b"mcp-session-id", b"")):
+            await refuse(send, 400, FORGOTTEN)
         else:
             await self._app(scope, receive, send)
 
+    def _is_forgotten(self, session: bytes) -> bool:
+        if (FOLDER / "forget").exists():
+            (FOLDER / "forget").unlink()
+            self._forgotten |= self._seen
+        self._seen.add(session)
+        return session in self._forgotten - {b""}
 
-async def refuse(send: Send, status: int) -> None:
+
+async def refuse(send: Send, status: int, body: str = f"go away, {TOKEN}") -> None:
     """Answer with a status."""
-    headers = [(b"content-type", b"text/plain")]
+    headers = [(b"content-type", b"application/json" if body == FORGOTTEN else b"text/plain")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": f"go away, {TOKEN}".encode()})
+    await send({"type": "http.response.body", "body": body.encode()})
 
 
 note("pids")

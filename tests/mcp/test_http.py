@@ -112,8 +112,19 @@ async def test_a_server_that_was_started_anew_has_done_nothing(http: HttpServer)
         with pytest.raises(ToolRetry, match="started anew"):
             await held.call({"text": "on"}, context())
 
-        await connected(server)
         assert (await held.call({"text": "on"}, context())).value == "on"
+
+
+async def test_a_forgotten_session_is_told_in_two_ways(
+    http: HttpServer,
+) -> None:
+    """By 404, as the protocol has it, and by 400 with a word about the session, as some do."""
+    async with opened(http.server()) as server:
+        http.flag("forget")
+        with pytest.raises(ToolRetry, match="started anew"):
+            await call(server, "echo", {"text": "on"})
+
+        assert (await call(server, "echo", {"text": "on"})).value == "on"
 
 
 @pytest.mark.parametrize(

@@ -136,8 +136,6 @@ async def test_a_server_that_dies_in_a_call_leaves_it_open_whether_it_ran(raw: R
     """The request had been sent, so nobody claims that nothing was done; the server comes back."""
     async with opened(raw.server()) as server:
         result = await call(server, "crash")
-        await moved(server, 1)
-        await connected(server)
         again = await call(server, "echo", {"text": "back"})
 
     assert isinstance(result.failure, ToolLost)
@@ -152,7 +150,6 @@ async def test_a_killed_server_is_started_again_and_its_tools_work_as_before(raw
         held = tool_of(server, "echo")
         raw.kill()
         await raw.noted("pids", 2)
-        await connected(server)
 
         assert (await held.call({"text": "still"}, context())).value == "still"
         assert tool_of(server, "echo") is held

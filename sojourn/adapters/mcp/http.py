@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import httpx2
-from mcp_types import ErrorData, JSONRPCError, jsonrpc_message_adapter
-from pydantic import ValidationError
+from mcp_types import ErrorData, JSONRPCError
+from pydantic_core import from_json
 from typing_extensions import override
 
 # Codes of our own, outside of what JSON-RPC reserves: no server can send them by a status of 200.
@@ -66,17 +66,21 @@ def _is_about_it(status: int, told: str) -> bool:
 
 
 async def _told(response: httpx2.Response) -> str:
-    """Return what the server's own JSON-RPC error says, or nothing."""
+    """Return what the server's own error says, if it says anything; some leave its id out."""
     body = b""
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > MAX_ERROR_BYTES:
             return ""
     try:
-        parsed = jsonrpc_message_adapter.validate_json(body, by_name=False)
-    except ValidationError:
+        parsed = from_json(body)
+    except ValueError:
         return ""
-    return parsed.error.message if isinstance(parsed, JSONRPCError) else ""
+    match parsed:
+        case {"error": {"message": str(told)}}:
+            return told
+        case _:
+            return ""
 
 
 def _answer(request: httpx2.Request, code: int, message: str) -> httpx2.Response:

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 SHORTEST_PAUSE = timedelta(milliseconds=500)
 LONGEST_PAUSE = timedelta(seconds=30)
-# A connection that lasted for less has failed, as far as the next pause is concerned.
+# A connection that lasted for less counts as a failure, as far as the next pause is concerned.
 STEADY = timedelta(seconds=10)
 # A started server gets 2 s to end by itself, 2 more after SIGTERM, and is killed.
 CLOSING = timedelta(seconds=10)
@@ -89,7 +89,7 @@ class Link:
         self._is_changed = self._is_ended = self._is_closing = False
         self._calls = 0
         self._failures = 0
-        self._up_since = 0.0
+        self._up_since: float | None = None
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._keep(), name=f"mcp {name}")
 
@@ -154,11 +154,9 @@ class Link:
     async def _keep(self) -> None:
         with quiet():
             while not self._is_closing:
-                self._up_since = self._loop.time()
+                self._up_since = None
                 reason = await self._connect()
-                lasted = self._loop.time() - self._up_since
-                self._failures = 0 if lasted >= STEADY.total_seconds() else self._failures + 1
-                self._session = None
+                self._suspend()
                 if not self._is_closing:
                     await self._pause(reason)
 
@@ -216,14 +214,14 @@ class Link:
             self._is_changed = True  # a server that is busy with calls is asked again later
 
     async def _pause(self, reason: str) -> None:
-        """Wait before the next attempt; the first one after a steady connection comes at once."""
-        pause = timedelta(0)
-        if self._failures:
-            self._down(reason)
-            longest = growing(SHORTEST_PAUSE, self._failures, LONGEST_PAUSE)
-            pause = longest * random.uniform(0.5, 1)  # noqa: S311 - so that workers do not march in step
-        else:
-            self._settled.clear()  # calls wait for this attempt
+        """Wait before the next attempt; the first one after a connection comes at once."""
+        lasted = 0.0 if self._up_since is None else self._loop.time() - self._up_since
+        self._failures = 0 if lasted >= STEADY.total_seconds() else self._failures + 1
+        if self._up_since is not None and self._failures <= 1:
+            return
+        self._down(reason)
+        longest = growing(SHORTEST_PAUSE, self._failures, LONGEST_PAUSE)
+        pause = longest * random.uniform(0.5, 1)  # noqa: S311 - so that workers do not march in step
         with anyio.move_on_after(pause.total_seconds()):
             while not self._is_closing:
                 self._news.clear()
@@ -241,15 +239,20 @@ class Link:
             self._look()
 
     def _doubt(self) -> None:
-        """Have calls wait until the session has shown that it is still one."""
+        """Have the session show that it is still one."""
+        self._suspend()
+        self._look()
+
+    def _suspend(self) -> None:
+        """Have calls wait for what comes next."""
         self._session = None
         self._settled.clear()
-        self._look()
 
     def _look(self) -> None:
         self._is_changed = True
         self._news.set()
 
     def _end(self) -> None:
+        self._suspend()
         self._is_ended = True
         self._news.set()

@@ -13,6 +13,7 @@ from sojourn_worker.cli.lazy import Lazy
 from sojourn_worker.cli.moving import moving
 from sojourn_worker.cli.session import session
 from sojourn_worker.cli.store import store
+from sojourn_worker.cli.tools import tools
 from sojourn_worker.cli.turns import turns
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ session.add_typer(turns)
 session.add_typer(moving)
 app.add_typer(session)
 app.add_typer(store)
+app.add_typer(tools)
 
 
 def _print_version(asked: bool) -> None:
