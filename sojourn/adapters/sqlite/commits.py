@@ -24,6 +24,7 @@ class _Ground(NamedTuple):
     session: SessionRow
     last_seq: int
     leaf: Place | None
+    has_pending: bool
     receipt: rows.Row | None
 
 
@@ -46,7 +47,7 @@ def commit(db: sqlite3.Connection, commit: Commit, content: str, now: datetime) 
     check_size(commit)
     _check_snapshots(db, commit)
     _advance(db, session, commit, places)
-    _account(db, session, commit, at)
+    _account(db, ground, commit, at)
     return _leave_receipt(db, session, commit, content, at)
 
 
@@ -81,11 +82,12 @@ def _ground(db: sqlite3.Connection, commit: Commit) -> _Ground:
     if row is None:
         raise UnknownSession(session_id=commit.session_id)
     session = sessions.live(row[: rows.SESSION_COLUMNS])
-    last_seq, frame, *receipt = row[rows.SESSION_COLUMNS :]
+    last_seq, frame, has_pending, *receipt = row[rows.SESSION_COLUMNS :]
     leaf = None
     if frame is not None and session.leaf_seq is not None:
         leaf = Place(session.leaf_seq, session.sid, frame or None, is_tombstoned=False)
-    return _Ground(session, last_seq, leaf, tuple(receipt) if receipt[0] else None)
+    known = tuple(receipt) if receipt[0] else None
+    return _Ground(session, last_seq, leaf, bool(has_pending), known)
 
 
 def _places(db: sqlite3.Connection, ground: _Ground, commit: Commit) -> dict[str, Place]:
@@ -159,12 +161,14 @@ def _keep_snapshots(db: sqlite3.Connection, commit: Commit) -> None:
             db.execute(SQL["need_snapshot"], (state.digest,))
 
 
-def _account(db: sqlite3.Connection, session: SessionRow, commit: Commit, now: int) -> None:
+def _account(db: sqlite3.Connection, ground: _Ground, commit: Commit, now: int) -> None:
     """Write what goes beside the graph: the ledger, the attachments, the journal's end."""
+    session = ground.session
     for entry in commit.usage:
         values = (session.sid, entry.source, entry.model, *rows.tokens(entry.usage))
         db.execute(SQL["add_usage"], values)
-    attachments.mark(db, session.sid, commit.operation_id, commit.attachment_ids, now)
+    if ground.has_pending or commit.attachment_ids:
+        attachments.mark(db, session.sid, commit.operation_id, commit.attachment_ids, now)
     db.execute(SQL["settle_journal"], (session.sid, commit.operation_id))
 
 

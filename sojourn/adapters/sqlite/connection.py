@@ -51,6 +51,7 @@ class Connection(aiosqlite.Connection):
         self._jobs: deque[_Job] = deque()
         self._path = ""
         self._files: dict[str, int] = {}
+        self._is_shared = False
         self._is_closing = False
         self._stopped: asyncio.Future[Any] | None = None
 
@@ -89,6 +90,9 @@ class Connection(aiosqlite.Connection):
             StoreUnavailable: the disk failed or is full, or the connection is closed.
         """
         self._check_open()
+        if self._is_shared:
+            # Others have just had their answers as well, and may have more to write: wait for them.
+            await asyncio.sleep(0)
         job = _Job(work)
         self._jobs.append(job)
         # Whoever comes first runs the jobs of all who wait; the queue is first in, first out, so
@@ -136,6 +140,7 @@ class Connection(aiosqlite.Connection):
         jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), self._group_limit))]
         if not jobs:
             return
+        self._is_shared = len(jobs) > 1
         db = self._conn
         try:
             _end_leftovers(db)

@@ -5,13 +5,18 @@ FROM pragma_application_id, pragma_user_version;
 -- session: The row of a session, deleted or not.
 SELECT * FROM sessions WHERE session_id = ?;
 
--- ground: What a commit stands on: session, newest node, its leaf's frame if live, its receipt.
+-- ground: What a commit stands on: session, newest node, its leaf's frame if live, whether its turn
+-- wrote attachments, its receipt.
 SELECT
     s.*, max((SELECT coalesce(max(seq), 0) FROM nodes), (SELECT seq FROM spent)),
     (SELECT coalesce(frame, 0) FROM nodes WHERE seq = s.leaf_seq AND NOT tombstoned),
+    EXISTS (
+        SELECT 1 FROM attachments a INDEXED BY attachments_pending
+        WHERE a.sid = s.sid AND a.turn_id = ?1 AND a.committed_at IS NULL
+    ),
     r.content_hash, r.head_revision, r.leaf, r.result
-FROM sessions s LEFT JOIN receipts r ON r.sid = s.sid AND r.operation_id = ?
-WHERE s.session_id = ?;
+FROM sessions s LEFT JOIN receipts r ON r.sid = s.sid AND r.operation_id = ?1
+WHERE s.session_id = ?2;
 
 -- insert_session: Make the row of a new session.
 INSERT INTO sessions (session_id, family, created_at)
