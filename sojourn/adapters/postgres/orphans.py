@@ -16,7 +16,7 @@ PLAN_ROWS = 100_000
 
 
 @dataclass(slots=True)
-class _Plan:
+class Plan:
     """What to mark of a session, found without holding up anybody.
 
     Attributes:
@@ -37,7 +37,7 @@ class Orphans:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._found: tuple[tuple[str, datetime], _Plan] | None = None
+        self._found: tuple[tuple[str, datetime], Plan] | None = None
 
     async def tombstone(self, session_id: str, before: datetime, limit: int) -> int:
         """Mark up to `limit` orphans older than `before` deleted, none before what hangs on it.
@@ -58,26 +58,32 @@ class Orphans:
             self._found = ((session_id, before), plan)
         return marked
 
-    async def _plan(self, session_id: str, before: datetime) -> _Plan:
+    async def _plan(self, session_id: str, before: datetime) -> Plan:
         """Return what the last call left, out of reach of others; or a new plan."""
         found, self._found = self._found, None
         if found is not None and found[0] == (session_id, before):
             return found[1]
         return await self._made(session_id, before)
 
-    async def _made(self, session_id: str, before: datetime) -> _Plan:
-        return await self._database.read(partial(_found, session_id=session_id, before=before))
+    async def _made(self, session_id: str, before: datetime) -> Plan:
+        return await self._database.read(partial(find, session_id=session_id, before=before))
 
 
-async def _found(connection: Connection, session_id: str, before: datetime) -> _Plan:
+async def find(connection: Connection, session_id: str, before: datetime) -> Plan:
+    """Return what to mark of a session now.
+
+    Raises:
+        UnknownSession: there is none.
+        SessionDeleted: there was one.
+    """
     await sessions.existing(connection, session_id)
     facts = {"session_id": session_id, "before": before, "limit": PLAN_ROWS}
     cursor = await connection.execute(SQL["plan_orphans"], facts, binary=True)
     ((last_seq, anchors, doomed),) = await cursor.fetchall()
-    return _Plan(last_seq, set(anchors), doomed, is_all=len(doomed) < PLAN_ROWS)
+    return Plan(last_seq, set(anchors), doomed, is_all=len(doomed) < PLAN_ROWS)
 
 
-async def _mark(connection: Connection, session_id: str, plan: _Plan, limit: int) -> int | None:
+async def _mark(connection: Connection, session_id: str, plan: Plan, limit: int) -> int | None:
     """Mark the newest `limit` nodes of a plan; None if it has to be made anew.
 
     The session is locked: what it holds, and what hangs on its nodes, stays as it is now.
@@ -93,7 +99,7 @@ async def _mark(connection: Connection, session_id: str, plan: _Plan, limit: int
     return marked.rowcount
 
 
-def _is_current(plan: _Plan, anchors: set[int], younger: dict[int, int | None]) -> bool:
+def _is_current(plan: Plan, anchors: set[int], younger: dict[int, int | None]) -> bool:
     """Tell whether still nobody holds what is doomed, and nothing new hangs on it.
 
     A new way is followed back over what was appended since: it must come out of one that was held.
