@@ -91,6 +91,10 @@ class PolicyLayers:
             config[CONTEXT] = mark.model_dump(mode="json", exclude_none=True)
         return config
 
+    def choosing(self, choices: Choices) -> PolicyLayers:
+        """Return the layers with other choices."""
+        return replace(self, choices=choices)
+
     def opening(self, policy: FramePolicy) -> PolicyLayers:
         """Return the layers within a frame that is opened here with `policy`."""
         is_newer = policy.model is not None

@@ -6,18 +6,11 @@ These are the messages between workflow and activities; the embedded session use
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sojourn import ids
-from sojourn.commit import CommitReceipt
 from sojourn.compact import Compact
-from sojourn.frames import FramePolicy, FrameReason
 from sojourn.messages import CallStatus
 from sojourn.outcome import Abort, Fault, TurnOutcome, TurnStatus
 from sojourn.policy import DEFAULT_MAX_STEPS
-
-# How often a model that does not answer is asked for a summary: a turn can do without.
-COMPACTION_ATTEMPTS = 3
 
 
 class BeginTurn(Compact):
@@ -135,99 +128,6 @@ class CommitTurnRequest(Compact):
     status: TurnStatus = TurnStatus.COMPLETED
     fault: Fault | None = None
     release: bool = False
-
-
-class CompactTurn(Compact):
-    """Compact the session of an open turn before its first step, if there is a need to.
-
-    Attributes:
-        attempt: counted from 1.
-        max_attempts: how often a model that does not answer is asked.
-    """
-
-    turn: TurnRef
-    attempt: int = 1
-    max_attempts: int = 1
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the model is not asked again after this attempt."""
-        return self.attempt >= self.max_attempts
-
-
-class OpenFrame(Compact):
-    """Open a frame, as an operation of its own.
-
-    Attributes:
-        operation_id: names the operation for ever: a retry is the same one.
-        agent: the agent's name; empty for the one that the session has.
-        reason: why; see `frames.FrameReason`.
-        text: what stands in the place of what came before; None asks the model for a summary.
-        keep_turns: how many turns stay verbatim; None leaves it to the agent.
-        policy: what the frame sets.
-    """
-
-    session_id: str
-    operation_id: str
-    owner_id: str = ""
-    incarnation_id: str = ""
-    agent: str = ""
-    reason: str = "requested"
-    text: str | None = None
-    keep_turns: int | None = None
-    policy: FramePolicy = FramePolicy()
-    executor_id: str = ""
-    attempt: int = 1
-    max_attempts: int = 1
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the model is not asked again after this attempt."""
-        return self.attempt >= self.max_attempts
-
-    @classmethod
-    def compacting(cls, session_id: str, summary: str | None = None) -> OpenFrame:
-        """Ask for a frame that begins with a summary, the model's or a given one."""
-        return cls(session_id=session_id, operation_id=ids.mint("compact"), text=summary)
-
-    @classmethod
-    def beginning(cls, session_id: str, text: str, policy: FramePolicy) -> OpenFrame:
-        """Ask for a frame that begins with a text alone."""
-        return cls(
-            session_id=session_id,
-            operation_id=ids.mint("frame"),
-            reason=FrameReason.OPENED.value,
-            text=text,
-            policy=policy,
-        )
-
-
-class FrameOpened(Compact):
-    """Where the session stands now, and what became of what came before.
-
-    Attributes:
-        frame: the frame's node; None if there was nothing to do, or it failed.
-        replaced: how many messages are no longer shown to the model.
-        kept: how many of them still are, verbatim.
-        fault: why it failed; the session is as it was.
-    """
-
-    head_revision: int = 0
-    fencing_token: int = 0
-    frame: str | None = None
-    replaced: int = 0
-    kept: int = 0
-    fault: Fault | None = None
-
-    @classmethod
-    def of(cls, receipt: CommitReceipt, fencing_token: int) -> FrameOpened:
-        """Read what an operation's receipt says."""
-        place = {"head_revision": receipt.head_revision, "fencing_token": fencing_token}
-        return cls.model_validate({**receipt.result, **place})
-
-    def facts(self) -> dict[str, Any]:
-        """Return what a commit keeps."""
-        return self.model_dump(mode="json", include={"frame", "replaced", "kept"})
 
 
 class ParkSession(Compact):

@@ -10,11 +10,14 @@ from pydantic import BaseModel, ConfigDict
 
 from sojourn import ids
 from sojourn.catalog import ToolState
+from sojourn.choices import Choices
 from sojourn.errors import UnknownSession
-from sojourn.graph import Node, NodeKind
+from sojourn.frames import Frame
+from sojourn.graph import Node, NodeKind, SessionGraph
 from sojourn.half_imported import MARK
 from sojourn.heal import RECORD, decoded, healed_messages
 from sojourn.lease import Lease
+from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore
 from sojourn.reads import ReadScope
 from sojourn.state import Reading, read_session
@@ -26,7 +29,12 @@ class _View(BaseModel):
 
 
 class MessageView(_View):
-    """One message of the active path."""
+    """One message of the active path.
+
+    Attributes:
+        seed: whether a frame begins with it: a summary, or a message that was kept verbatim and
+            stands in its turn too.
+    """
 
     node_id: str
     turn_id: str
@@ -34,6 +42,37 @@ class MessageView(_View):
     parts: tuple[dict[str, Any], ...]
     text: str
     created_at: datetime
+    seed: bool = False
+
+
+class ModelView(_View):
+    """The model in force, as far as the store knows: what a host names since then may differ.
+
+    Attributes:
+        chosen: whether it was chosen for this session, and wins over what the host names.
+    """
+
+    id: str = ""
+    chosen: bool = False
+
+
+class FrameView(_View):
+    """The current frame.
+
+    Attributes:
+        node_id: the frame's node.
+        reason: why it was opened: `automatic`, `requested` or `opened`.
+        head_revision: the commit that opened it; None if its receipt is gone.
+        messages: how many messages the model is shown, seeds included.
+        sets: what the frame sets of the session's policy, by name.
+    """
+
+    node_id: str
+    reason: str
+    created_at: datetime
+    messages: int
+    head_revision: int | None = None
+    sets: tuple[str, ...] = ()
 
 
 class LeaseView(_View):
@@ -79,6 +118,9 @@ class SessionView(_View):
     usage: Usage
     healed: tuple[HealedView, ...] = ()
     importing: bool = False
+    model: ModelView = ModelView()
+    frame: FrameView | None = None
+    disabled_tools: tuple[str, ...] = ()
 
 
 async def view_session(store: SessionStore, session_id: str) -> SessionView:
@@ -104,16 +146,50 @@ async def view_session(store: SessionStore, session_id: str) -> SessionView:
         usage=head.usage,
         healed=tuple(_healed(reading)),
         importing=MARK in head.config,
+        model=_model(reading),
+        frame=await _frame(store, reading),
+        disabled_tools=_disabled(reading.read.tool_state),
+    )
+
+
+def _graph(reading: Reading) -> SessionGraph:
+    return SessionGraph(reading.read.nodes, reading.leaf, reading.read.head.session_id)
+
+
+def _model(reading: Reading) -> ModelView:
+    config = reading.read.head.config
+    chosen = Choices.from_config(config).model
+    frame = Frame.at(_graph(reading).frame_node(), reading.read.head.session_id)
+    model = chosen or (frame and frame.policy.model) or SessionPolicy.from_config(config).model
+    return ModelView(id=model.id if model else "", chosen=chosen is not None)
+
+
+async def _frame(store: SessionStore, reading: Reading) -> FrameView | None:
+    graph, session_id = _graph(reading), reading.read.head.session_id
+    node = graph.frame_node()
+    if node is None:
+        return None
+    frame = Frame.of(node, session_id)
+    receipt = await store.receipt(session_id, node.turn_id)
+    return FrameView(
+        node_id=node.node_id,
+        reason=frame.reason,
+        created_at=node.created_at,
+        messages=sum(each.kind == NodeKind.MESSAGE for each in graph.current_frame()),
+        head_revision=receipt.head_revision if receipt else None,
+        sets=tuple(frame.policy.stated()),
     )
 
 
 def _messages(reading: Reading) -> Iterator[MessageView]:
+    opened_by = {node.turn_id for node in reading.read.nodes if node.kind == NodeKind.FRAME}
     for node in reading.read.nodes:
         if node.kind == NodeKind.MESSAGE:
-            yield _message(node, reading.read.head.session_id)
+            seed = node.turn_id in opened_by
+            yield _message(node, reading.read.head.session_id, seed=seed)
 
 
-def _message(node: Node, session_id: str) -> MessageView:
+def _message(node: Node, session_id: str, *, seed: bool) -> MessageView:
     message = decoded(node, session_id)
     return MessageView(
         node_id=node.node_id,
@@ -122,6 +198,7 @@ def _message(node: Node, session_id: str) -> MessageView:
         parts=tuple(part.model_dump(mode="json", exclude_none=True) for part in message.parts),
         text=message.text,
         created_at=node.created_at,
+        seed=seed,
     )
 
 
@@ -152,3 +229,8 @@ def _tools(stored: bytes | None) -> ToolsView:
     state = ToolState.decode(stored)
     orphaned = tuple(tool_id for tool_id, entry in state.tools.items() if entry.orphaned)
     return ToolsView(generation=state.generation, orphaned=orphaned)
+
+
+def _disabled(stored: bytes | None) -> tuple[str, ...]:
+    entries = ToolState.decode(stored).tools if stored is not None else {}
+    return tuple(tool_id for tool_id, entry in entries.items() if not entry.member)

@@ -12,6 +12,7 @@ from sojourn.agent import Agent
 from sojourn.backoff import growing
 from sojourn.errors import ModelUnavailable
 from sojourn.host import SessionHost
+from sojourn.operations import CompactTurn, Configured, ConfigureSession, FrameOpened, OpenFrame
 from sojourn.outcome import TurnOutcome
 from sojourn.requests import (
     BeginTurn,
@@ -29,6 +30,9 @@ from sojourn.turns import (
     call_tool,
     commit_if_last,
     commit_turn,
+    compact_turn,
+    configure_session,
+    open_frame,
     park_session,
     step_turn,
 )
@@ -87,6 +91,33 @@ class SessionActivities:
     async def commit(self, request: CommitTurnRequest) -> TurnOutcome:
         """See `sojourn.turns.commit_turn`."""
         return await commit_turn(await self._host(), request)
+
+    @activity.defn(name="session.compact")
+    @translated
+    async def compact(self, request: CompactTurn) -> FrameOpened:
+        """See `sojourn.turns.compact_turn`."""
+        attempt = activity.info().attempt
+        async with beating():
+            with translating(pause=growing(PAUSE, attempt, LONGEST_PAUSE)):
+                request = request.model_copy(update={"attempt": attempt})
+                return await compact_turn(await self._host(), request)
+
+    @activity.defn(name="session.open_frame")
+    @translated
+    async def open_frame(self, request: OpenFrame) -> FrameOpened:
+        """See `sojourn.turns.open_frame`."""
+        attempt = activity.info().attempt
+        async with beating():
+            with translating(pause=growing(PAUSE, attempt, LONGEST_PAUSE)):
+                request = request.model_copy(update={"attempt": attempt})
+                return await open_frame(await self._host(), request)
+
+    @activity.defn(name="session.configure")
+    @translated
+    async def configure(self, request: ConfigureSession) -> Configured:
+        """See `sojourn.turns.configure_session`."""
+        async with beating():
+            return await configure_session(await self._host(), request)
 
     @activity.defn(name="session.park")
     @translated

@@ -17,19 +17,10 @@ from sojourn.errors import ModelUnavailable, SojournError, StoreError, ToolRetry
 from sojourn.host import SessionHost
 from sojourn.journal import tool_key
 from sojourn.keeper import stopped
+from sojourn.operations import COMPACTION_ATTEMPTS, CompactTurn, FrameOpened
 from sojourn.outcome import Fault, TurnOutcome, TurnStatus
 from sojourn.raised import place_of
-from sojourn.requests import (
-    COMPACTION_ATTEMPTS,
-    CallTool,
-    CommitTurnRequest,
-    CompactTurn,
-    FrameOpened,
-    StepTurn,
-    ToolEnded,
-    TurnLimits,
-    TurnRef,
-)
+from sojourn.requests import CallTool, CommitTurnRequest, StepTurn, ToolEnded, TurnLimits, TurnRef
 from sojourn.turn import CallModel, CallTools, CommitTurn, StepAnswer, ToolCallRef, TurnState
 from sojourn.turns import call_tool, commit_turn, compact_turn, step_turn
 

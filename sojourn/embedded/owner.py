@@ -14,17 +14,16 @@ from sojourn.errors import CompactionFailed, LeaseHeld
 from sojourn.host import SessionHost
 from sojourn.keeper import LeaseKeeper
 from sojourn.lease import LeaseOwner
-from sojourn.outcome import TurnOutcome, TurnResult
-from sojourn.requests import (
+from sojourn.operations import (
     COMPACTION_ATTEMPTS,
-    BeginTurn,
+    Configured,
+    ConfigureSession,
     FrameOpened,
     OpenFrame,
-    ParkSession,
-    TurnBegun,
-    TurnRef,
 )
-from sojourn.turns import answer_text, begin_turn, open_frame, park_session
+from sojourn.outcome import TurnOutcome, TurnResult
+from sojourn.requests import BeginTurn, ParkSession, TurnBegun, TurnRef
+from sojourn.turns import answer_text, begin_turn, configure_session, open_frame, park_session
 
 
 class EmbeddedOwner:
@@ -39,9 +38,13 @@ class EmbeddedOwner:
     def __init__(self, host: SessionHost, session_id: str, agent: str) -> None:
         self._host = host
         self._session_id = session_id
-        self._agent = agent
-        self._owner = LeaseOwner.fresh()
-        self._executor_id = ids.mint("exec")
+        owner = LeaseOwner.fresh()
+        self._names = {
+            "agent": agent,
+            "owner_id": owner.owner_id,
+            "incarnation_id": owner.incarnation_id,
+            "executor_id": ids.mint("exec"),
+        }
         self._serial = asyncio.Lock()
         self._token = 0
 
@@ -64,15 +67,7 @@ class EmbeddedOwner:
             CompactionFailed: there is no usable summary; the session is as it was.
             SojournError: as `sojourn.turns.open_frame`.
         """
-        request = wish.model_copy(
-            update={
-                "agent": self._agent,
-                "owner_id": self._owner.owner_id,
-                "incarnation_id": self._owner.incarnation_id,
-                "executor_id": self._executor_id,
-                "max_attempts": COMPACTION_ATTEMPTS,
-            }
-        )
+        request = wish.model_copy(update={**self._names, "max_attempts": COMPACTION_ATTEMPTS})
         attempts = count(1)
 
         async def ask() -> FrameOpened:
@@ -85,6 +80,18 @@ class EmbeddedOwner:
         if opened.fault is not None:
             raise CompactionFailed(reason=opened.fault.message)
         return opened
+
+    async def configure(self, wish: ConfigureSession) -> Configured:
+        """Change what the session runs with, as this owner.
+
+        Raises:
+            SojournError: as `sojourn.turns.configure_session`.
+        """
+        request = wish.model_copy(update=self._names)
+        async with self._serial:
+            configured = await stored(partial(configure_session, self._host, request))
+            self._token = configured.fencing_token or self._token
+        return configured
 
     async def park(self) -> None:
         """Give the lease back and drop the session from memory."""
@@ -111,14 +118,8 @@ class EmbeddedOwner:
         return await keeper.run(driver.run(compact_due=begun.compact_due))
 
     async def _begin(self, turn_id: str, text: str) -> TurnBegun:
-        request = BeginTurn(
-            session_id=self._session_id,
-            agent=self._agent,
-            turn_id=turn_id,
-            text=text,
-            owner_id=self._owner.owner_id,
-            incarnation_id=self._owner.incarnation_id,
-            executor_id=self._executor_id,
+        request = BeginTurn.model_validate(
+            {"session_id": self._session_id, "turn_id": turn_id, "text": text, **self._names}
         )
         begun = await stored(partial(begin_turn, self._host, request))
         if begun.holder is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,9 +27,9 @@ from sojourn.frames import FramePolicy
 from sojourn.host import SessionHost
 from sojourn.inputs import checked_text
 from sojourn.models import ModelSpec
+from sojourn.operations import Configured, ConfigureSession, FrameOpened, OpenFrame
 from sojourn.outcome import TurnOutcome, TurnResult, TurnStatus
 from sojourn.ports import SessionStore
-from sojourn.requests import FrameOpened, OpenFrame
 from sojourn.view import SessionView, view_session
 
 if TYPE_CHECKING:
@@ -205,6 +205,34 @@ class EmbeddedSession:
         """
         policy = FramePolicy.of(model, instructions)
         return await self._owner.open_frame(OpenFrame.beginning(self.session_id, text, policy))
+
+    async def configure(
+        self,
+        *,
+        model: str | ModelSpec | None = None,
+        default_model: bool = False,
+        enable: Iterable[str] = (),
+        disable: Iterable[str] = (),
+    ) -> Configured:
+        """Change what the session runs with from its next turn on; it waits for the open turns.
+
+        A model that is chosen so wins over the frame's and the app's, in every process, until it
+        is taken back.
+
+        Args:
+            model: by name, or described.
+            default_model: take back an earlier choice.
+            enable: ids of tools that the session is to have.
+            disable: ids of tools that it is not to have.
+
+        Raises:
+            AssemblyError, UnresolvedTool: it cannot be done; nothing was written.
+            InvalidInput: it contradicts itself, or asks for nothing.
+            LeaseHeld: another owner has the session.
+        """
+        tools = (enable, disable)
+        wish = ConfigureSession.of(self.session_id, model, tools, default_model=default_model)
+        return await self._owner.configure(wish)
 
     async def park(self) -> None:
         """Wait for the open turns, give the lease back and drop the session from memory."""

@@ -9,6 +9,7 @@ from sojourn.turns.beginning import begin_turn
 from sojourn.turns.calling import call_tool
 from sojourn.turns.committing import answer_text, commit_turn, park_session
 from sojourn.turns.compacting import compact_turn, open_frame
+from sojourn.turns.configuring import configure_session
 from sojourn.turns.stepping import commit_if_last, step_turn
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "commit_if_last",
     "commit_turn",
     "compact_turn",
+    "configure_session",
     "open_frame",
     "park_session",
     "step_turn",

@@ -14,11 +14,13 @@ from sojourn.errors import SojournError
 from sojourn.frames import Frame, FramePolicy, FrameReason
 from sojourn.host import SessionHost
 from sojourn.journal import INPUT_KEY, SUMMARY_KEY, Effect, EffectRef
-from sojourn.lease import Claim, LeaseOwner
+from sojourn.lease import Claim, Lease, LeaseOwner
 from sojourn.messages import user
+from sojourn.operations import CompactTurn, FrameOpened, OpenFrame
 from sojourn.reads import TurnOpening
-from sojourn.requests import CompactTurn, FrameOpened, OpenFrame, TurnRef
+from sojourn.requests import TurnRef
 from sojourn.runtime import SessionRuntime
+from sojourn.turns.claiming import claimed
 from sojourn.turns.summarising import Summariser, Summary, recorded
 from sojourn.window import context_tokens, estimated, threshold
 
@@ -156,8 +158,13 @@ async def open_frame(host: SessionHost, request: OpenFrame) -> FrameOpened:
     receipt = await host.store.receipt(session_id, request.operation_id)
     if receipt is not None:
         return FrameOpened.of(receipt, 0)
-    opening = await _claimed(host, request)
-    runtime = opening.runtime
+    await host.require_head(session_id)
+    async with claimed(host.store, _claim(host, request)) as lease:
+        return await _opened(await _place(host, request, lease), request)
+
+
+async def _opened(opening: _Opening, request: OpenFrame) -> FrameOpened:
+    host, runtime = opening.host, opening.runtime
     part = cut(runtime.graph, _kept(opening, request), runtime.model.room)
     if request.reason == FrameReason.OPENED:
         seeds = (user(request.text).encode(),) if request.text else ()
@@ -170,13 +177,11 @@ async def open_frame(host: SessionHost, request: OpenFrame) -> FrameOpened:
     return await opening.compact(part, effects, is_last=request.is_last)
 
 
-async def _claimed(host: SessionHost, request: OpenFrame) -> _Opening:
+async def _place(host: SessionHost, request: OpenFrame, lease: Lease) -> _Opening:
     session_id, sets = request.session_id, request.policy
-    await host.require_head(session_id)
     agent = await host.agent_of(session_id, request.agent)
     if sets.model is not None:
         sets = sets.model_copy(update={"model": host.openable(agent, sets.model)})
-    lease = await host.store.claim(_claim(host, request))
     head = await host.require_head(session_id)
     place = TurnRef(
         session_id=session_id,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sojourn import Agent, App, tool
 from sojourn.errors import ModelRefused
 from sojourn.messages import Message, Role
+from sojourn.models import ModelSpec
 from sojourn.testing import ScriptedModel
 
 
@@ -49,6 +50,7 @@ async def clerk(messages: Sequence[Message]) -> str | list[tuple[str, dict[str, 
 app = App(
     agents=[Agent("clerk", model=ScriptedModel(clerk), tools=[book, look, stuck])],
     store="sqlite:///in-the-app.db",
+    models=[ScriptedModel(lambda _: "the other one", ModelSpec("scripted:other"))],
 )
 two = App(agents=[Agent("clerk"), Agent("cook")])
 not_an_app = "a text"

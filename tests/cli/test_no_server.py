@@ -136,7 +136,7 @@ def test_no_worker_is_found_out_before_anything_is_started(
 ) -> None:
     """A workflow that nobody serves would stay open for ever."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", server.address)
-    monkeypatch.setattr("sojourn_worker.cli.at_server.WORKER_PATIENCE", timedelta(milliseconds=300))
+    monkeypatch.setattr("sojourn_worker.cli.talking.WORKER_PATIENCE", timedelta(milliseconds=300))
     ended = cli("session", "send", session_id, "hello", "--task-queue", queue, "--json")
 
     async def count() -> int:

@@ -22,6 +22,9 @@ SESSION_METHODS = [
     "spawn",
     "events",
     "park",
+    "compact",
+    "open_frame",
+    "configure",
 ]
 TURN_METHODS = ["result", "cancel", "events"]
 

@@ -24,6 +24,7 @@ from sojourn.adapters.blobs.folder import FolderBlobs
 from sojourn.chores import UpkeepPolicy
 from sojourn.errors import ModelUnavailable
 from sojourn.messages import Message
+from sojourn.models import ModelSpec
 from sojourn.testing import ScriptedModel
 from sojourn_worker import ClientSession, SessionClient, SojournPlugin
 from sojourn_workflows import options
@@ -146,6 +147,16 @@ async def continued(studio: Studio) -> None:
         await studio.session.send("hello", f"turn-{number}")
 
 
+async def frames(studio: Studio) -> None:
+    """Record a session that is compacted by itself and by hand, and changed in between."""
+    for number in range(1, 4):
+        await studio.session.send("x" * 1_000, f"turn-{number}")
+    await studio.session.configure(disable=["pay"])
+    await studio.session.compact()
+    await studio.session.open_frame("a frame of its own")
+    await studio.session.send("hello", "turn-4")
+
+
 async def upkeep(studio: Studio) -> None:
     """Record a run that has something to do, and a chore that is refused."""
     await studio.session.send("hello", "turn-1")
@@ -164,8 +175,15 @@ RECORDINGS: dict[str, Callable[[Studio], Awaitable[None]]] = {
     "retry": retry,
     "approval": approval,
     "continued": continued,
+    "frames": frames,
     "upkeep": upkeep,
 }
+
+
+def _agent(name: str, script: Script) -> Agent:
+    spec = ModelSpec("scripted:clerk", context_window_tokens=1_000) if name == "frames" else None
+    share = 0.5 if spec else None
+    return Agent("clerk", model=ScriptedModel(script, spec), compact_at=share)
 
 
 @asynccontextmanager
@@ -173,7 +191,7 @@ async def studio(server: DevServer, name: str, folder: Path) -> AsyncIterator[St
     """Run a worker and a client that name neither a host nor a person."""
     script, blobs = Script(), FolderBlobs(folder / "blobs")
     app = App(
-        agents=[Agent("clerk", model=ScriptedModel(script))],
+        agents=[_agent(name, script)],
         tools=[look, post, pay],
         store=f"sqlite:///{folder}/{name}.db",
         blobs=blobs,

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from sojourn import Agent, App, tool
+from sojourn.compaction import PROMPT
 from sojourn.messages import Message, Role
+from sojourn.models import ModelSpec
 from sojourn.ports import Probe
 from sojourn.testing import ScriptedModel
 
@@ -136,3 +138,17 @@ def told(messages: Sequence[Message]) -> str:
     since = max(i for i, message in enumerate(messages) if message.role is Role.USER)
     parts = [part for message in messages[since:] for part in message.tool_responses]
     return ", ".join(f"{part.name} {part.status}" for part in parts)
+
+
+def talker(store_url: str, probe: Probe) -> App:
+    """Return an app that compacts its sessions at half of a small window, and counts summaries."""
+    ledger = Ledger.beside(store_url)
+
+    def answer(messages: Sequence[Message]) -> str:
+        is_summary = messages[-1].text == PROMPT
+        ledger.write("summary" if is_summary else f"model {len(messages)}")
+        return "a summary" if is_summary else f"echo {messages[-1].text[:5]}"
+
+    spec = ModelSpec("scripted:talker", context_window_tokens=2_000)
+    agent = Agent("talker", model=ScriptedModel(answer, spec), compact_at=0.5, compact_keep=0)
+    return App(agents=[agent], store=store_url, probe=probe, heartbeat_timeout=HEARTBEAT)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from secrets import token_hex
 
 from sojourn import ids
 from sojourn.branching import spawn
 from sojourn.errors import RunEnded, UnknownTurn
 from sojourn.events import SessionEvent, follow
+from sojourn.frames import FramePolicy
 from sojourn.inputs import checked_text
+from sojourn.models import ModelSpec
+from sojourn.operations import Configured, ConfigureSession, FrameOpened, OpenFrame
 from sojourn.outcome import TurnOutcome, TurnResult
 from sojourn.ports import SessionStore
 from sojourn.view import SessionView
@@ -17,7 +20,14 @@ from sojourn_worker.client_turn import ClientTurn
 from sojourn_worker.reading import SessionReader
 from sojourn_worker.updates import Updates
 from sojourn_workflows import options
-from sojourn_workflows.contract import Decision, SessionConfig, SessionStatus, SubmitTurn
+from sojourn_workflows.contract import (
+    CONFIGURE,
+    OPEN_FRAME,
+    Decision,
+    SessionConfig,
+    SessionStatus,
+    SubmitTurn,
+)
 
 
 class ClientSession:
@@ -130,6 +140,74 @@ class ClientSession:
         """
         return await self._reader.store()
 
+    async def compact(self, summary: str | None = None) -> FrameOpened:
+        """Open a frame that begins with a summary of the conversation and its last turns verbatim.
+
+        It waits for the turns that were sent before. What came before stays readable, and is no
+        longer sent to the model. Without anything new since the last frame, nothing is done.
+
+        Args:
+            summary: what stands for what came before, and stands in the workflow's history too;
+                without it, the model is asked.
+
+        Raises:
+            CompactionFailed: there is no usable summary; the session is as it was.
+            UnknownSession: nothing was ever sent.
+            LeaseHeld: another owner has the session.
+        """
+        return await self._open_frame(OpenFrame.compacting(self.session_id, summary))
+
+    async def open_frame(
+        self,
+        text: str = "",
+        *,
+        model: str | ModelSpec | None = None,
+        instructions: str | None = None,
+    ) -> FrameOpened:
+        """Open a frame that begins with `text` alone, or with nothing; the model is not asked.
+
+        Text and instructions stand in the workflow's history.
+
+        Args:
+            text: what the model is told of what came before.
+            model: the model in this frame.
+            instructions: what stands in the place of the agent's instructions in this frame.
+
+        Raises:
+            AssemblyError: the model cannot be opened; nothing was written.
+            UnknownSession, LeaseHeld: as `compact`.
+        """
+        policy = FramePolicy.of(model, instructions)
+        return await self._open_frame(OpenFrame.beginning(self.session_id, text, policy))
+
+    async def configure(
+        self,
+        *,
+        model: str | ModelSpec | None = None,
+        default_model: bool = False,
+        enable: Iterable[str] = (),
+        disable: Iterable[str] = (),
+    ) -> Configured:
+        """Change what the session runs with from its next turn on.
+
+        It waits for the turns that were sent before. A model that is chosen so wins over the
+        frame's and the app's, in every process, until it is taken back.
+
+        Args:
+            model: by name, or described.
+            default_model: take back an earlier choice.
+            enable: ids of tools that the session is to have.
+            disable: ids of tools that it is not to have.
+
+        Raises:
+            AssemblyError, UnresolvedTool: it cannot be done; nothing was written.
+            InvalidInput: it contradicts itself, or asks for nothing.
+            LeaseHeld: another owner has the session.
+        """
+        tools = (enable, disable)
+        wish = ConfigureSession.of(self.session_id, model, tools, default_model=default_model)
+        return await self._updates.errand(self._config, CONFIGURE, wish, Configured)
+
     async def park(self) -> None:
         """Let the queued turns end, then end the workflow; the next message starts it again."""
         await self._updates.park(self.workflow_id)
@@ -157,6 +235,9 @@ class ClientSession:
         """Join an outcome with its text."""
         text = await self._reader.text(self.session_id, outcome)
         return TurnResult.of(self.session_id, outcome, text)
+
+    async def _open_frame(self, wish: OpenFrame) -> FrameOpened:
+        return await self._updates.errand(self._config, OPEN_FRAME, wish, FrameOpened)
 
     async def _submit(self, text: str, turn_id: str | None, *, wait: bool) -> ClientTurn:
         checked_text(text)

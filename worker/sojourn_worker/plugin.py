@@ -83,6 +83,9 @@ class SojournPlugin(SimplePlugin):
             turns.step,
             turns.call,
             turns.commit,
+            turns.compact,
+            turns.open_frame,
+            turns.configure,
             turns.park,
         ]
         return [*of_turns, reads.read, upkeep.upkeep]

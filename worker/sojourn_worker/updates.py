@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from functools import partial
 from typing import NoReturn, TypeVar
 
 from temporalio.client import (
@@ -27,6 +28,7 @@ from sojourn.errors import (
     UnknownCall,
     UnknownTurn,
 )
+from sojourn.operations import ConfigureSession, OpenFrame
 from sojourn.outcome import TurnOutcome
 from sojourn_worker.attending import Attendant
 from sojourn_worker.visibility import Visibility
@@ -49,6 +51,7 @@ from sojourn_workflows.contract import (
 from sojourn_workflows.session import SessionWorkflow
 
 T = TypeVar("T")
+Errand = OpenFrame | ConfigureSession
 
 BUSY = frozenset({RPCStatusCode.ABORTED, RPCStatusCode.RESOURCE_EXHAUSTED})
 ENDING = BUSY | {RPCStatusCode.NOT_FOUND}
@@ -85,6 +88,27 @@ class Updates:
             if refusal.facts.get("nonce", request.nonce) == request.nonce:
                 raise
         return (await self._submit(config, request, f"{request.turn_id}/{request.nonce}")).outcome
+
+    async def errand(self, config: SessionConfig, update: str, wish: Errand, reply: type[T]) -> T:
+        """Start the session's workflow if need be, and wait until it has done an errand, once.
+
+        Raises:
+            SojournError: the session's answer, typed.
+            NoWorker: nobody polls the task queue.
+        """
+        for update_id in (wish.operation_id, f"{wish.operation_id}/again"):
+            try:
+                return await self._attendant.retried(
+                    options.WORKFLOW_ID_PREFIX + config.session_id,
+                    partial(self._start, config, update, wish, update_id, reply),
+                    ENDING,
+                    "",
+                )
+            except RunEnded:
+                continue  # the operation is the same, whichever run does it
+            except RPCError as error:
+                raise self._attendant.unavailable(error) from error
+        raise RunEnded(session_id=config.session_id, turn_id=wish.operation_id)
 
     async def call(
         self, workflow_id: str, update: str, argument: Compact, reply: type[T]
@@ -196,7 +220,7 @@ class Updates:
         try:
             submitted = await self._attendant.retried(
                 options.WORKFLOW_ID_PREFIX + config.session_id,
-                lambda: self._start(config, request, update_id),
+                lambda: self._start(config, SUBMIT, request, update_id, Submitted),
                 ENDING,
                 request.turn_id,
             )
@@ -208,7 +232,9 @@ class Updates:
             raise TurnConflict(session_id=config.session_id, turn_id=request.turn_id)
         return submitted
 
-    async def _start(self, config: SessionConfig, request: SubmitTurn, update_id: str) -> Submitted:
+    async def _start(
+        self, config: SessionConfig, update: str, request: Compact, update_id: str, reply: type[T]
+    ) -> T:
         start = WithStartWorkflowOperation(
             SessionWorkflow.run,
             config,
@@ -219,19 +245,19 @@ class Updates:
             search_attributes=await self._visibility.of(config.session_id, config.agent),
         )
         try:
-            submitted: Submitted = await self._client.execute_update_with_start_workflow(
-                SUBMIT,
+            answer: T = await self._client.execute_update_with_start_workflow(
+                update,
                 request,
                 start_workflow_operation=start,
                 id=update_id,
-                result_type=Submitted,
+                result_type=reply,
             )
         except BaseException:
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 # The operation keeps the error too, and asyncio complains if nobody looks.
                 await asyncio.wait_for(start.workflow_handle(), 0.1)
             raise
-        return submitted
+        return answer
 
 
 def _unknown(workflow_id: str, turn_id: str) -> NoReturn:

@@ -11,6 +11,8 @@ OUTCOME = "session.outcome"
 CANCEL = "session.cancel"
 DECIDE = "session.decide"
 PARK = "session.park"
+OPEN_FRAME = "session.open_frame"
+CONFIGURE = "session.configure"
 STATUS = "session.status"
 
 
@@ -91,7 +93,7 @@ class SessionStatus(Compact):
 
     Attributes:
         turn_id: the turn that runs, or None.
-        phase: what it waits for: `begin`, `model`, `tools`, `approval`, `commit`.
+        phase: what it waits for: `begin`, `compact`, `model`, `tools`, `approval`, `commit`.
         step: its model step.
         calls: the names of the tools that run.
         approvals: ids of the calls that wait for a person, with their tools' names.

@@ -10,6 +10,7 @@ from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalA
 
 from sojourn.chores import Chore
 from sojourn.errors import SojournError
+from sojourn.operations import COMPACTION_ATTEMPTS
 from sojourn.requests import TurnLimits
 from sojourn.turn import ToolCallRef
 
@@ -42,6 +43,10 @@ UPKEEP_TIMEOUT = timedelta(days=1)
 # Attempts that workers' deaths may cost, beyond what the model or the tool may cost itself.
 INFRASTRUCTURE_ATTEMPTS = 3
 GRACE = timedelta(seconds=5)
+# What plugins may take that sum up a conversation before the model is asked.
+PLUGINS = timedelta(minutes=5)
+# The agent says how long its model may take; this is for what it does not bound.
+ERRAND_TIMEOUT = timedelta(hours=1)
 
 # Domain errors and plain bugs end a workflow; they never leave it running for ever. The next
 # message starts a fresh run from the store. Non-determinism is not among them: it heals by a
@@ -93,6 +98,26 @@ def model_step(limits: TurnLimits) -> ActivityConfig:
         heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         retry_policy=_elsewhere(limits.model_attempts),
+    )
+
+
+def compaction(limits: TurnLimits) -> ActivityConfig:
+    """Return how a turn's session is compacted: as a model step, and given up sooner."""
+    return ActivityConfig(
+        start_to_close_timeout=timedelta(seconds=limits.model_timeout_seconds) + PLUGINS + GRACE,
+        heartbeat_timeout=timedelta(seconds=limits.heartbeat_seconds),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        retry_policy=_elsewhere(COMPACTION_ATTEMPTS),
+    )
+
+
+def errand(attempts: int) -> ActivityConfig:
+    """Return how what was asked by hand is done: whoever asks waits, and is told how it ended."""
+    return ActivityConfig(
+        start_to_close_timeout=ERRAND_TIMEOUT,
+        heartbeat_timeout=timedelta(seconds=10),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        retry_policy=_elsewhere(attempts),
     )
 
 

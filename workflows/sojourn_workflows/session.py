@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 
@@ -15,9 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from sojourn import ids
     from sojourn.errors import (
         Diverged,
-        QueueFull,
         RunEnded,
-        SessionContinuing,
         SojournError,
         TooManyWaiters,
         TurnConflict,
@@ -41,14 +40,17 @@ with workflow.unsafe.imports_passed_through():
         SubmitTurn,
         TurnName,
     )
+    from sojourn_workflows.errand_desk import ErrandDesk
+    from sojourn_workflows.errands import Errand
+    from sojourn_workflows.growth import continue_as_new, must_continue
     from sojourn_workflows.opening import committed, open_turn
     from sojourn_workflows.storing import stored
-    from sojourn_workflows.turn_book import BookedTurn, TurnBook
+    from sojourn_workflows.turn_book import BookedTurn
     from sojourn_workflows.turn_run import TurnRun
 
 
 @workflow.defn(name="Session", sandboxed=False, failure_exception_types=options.FAILURE_TYPES)
-class SessionWorkflow:
+class SessionWorkflow(ErrandDesk):
     """One session's logical workflow: it serialises turns and owns the lease.
 
     Its owner is `temporal/<namespace>/<workflow id>`, its incarnation the first run id of the
@@ -58,17 +60,13 @@ class SessionWorkflow:
 
     @workflow.init
     def __init__(self, config: SessionConfig) -> None:
-        self._config = config
-        self._book = TurnBook()
-        self._serving: BookedTurn | None = None
+        super().__init__(config)
+        self._serving: BookedTurn | Errand[Any] | None = None
         self._run: TurnRun | None = None
-        self._known_token = config.known_token
         self._head_revision = 0
         self._turns = 0
         self._waiters = 0
         self._park_asked = False
-        self._is_closing = False
-        self._last_active = workflow.now()
 
     @workflow.run
     async def run(self, config: SessionConfig) -> SessionEnded:
@@ -163,7 +161,7 @@ class SessionWorkflow:
         """Tell what the session is doing."""
         if self._run is not None:
             return self._run.status(self._book.queued)
-        if self._serving is not None:
+        if isinstance(self._serving, BookedTurn):
             turn_id = self._serving.turn_id
             return SessionStatus(turn_id=turn_id, phase="begin", queued=self._book.queued)
         return SessionStatus(queued=self._book.queued)
@@ -171,7 +169,7 @@ class SessionWorkflow:
     async def _is_over(self) -> bool:
         """Wait for something to do and do it; tell whether the run may end."""
         await workflow.wait_condition(
-            lambda: bool(self._book) or self._park_asked or self._must_continue()
+            lambda: bool(self._book) or self._park_asked or must_continue(self._config)
         )
         if self._book:
             await self._serve(self._book.take())
@@ -184,9 +182,18 @@ class SessionWorkflow:
         self._park_asked = False
         return not self._book
 
-    async def _serve(self, turn: BookedTurn) -> None:
-        """Run one turn; whatever comes of it is told, and the session goes on."""
+    async def _serve(self, turn: BookedTurn | Errand[Any]) -> None:
+        """Run one turn or errand; whatever comes of it is told, and the session goes on."""
         self._serving = turn
+        try:
+            if isinstance(turn, Errand):
+                await turn.run()
+            else:
+                await self._serve_turn(turn)
+        finally:
+            self._serving = self._run = None
+
+    async def _serve_turn(self, turn: BookedTurn) -> None:
         try:
             self._book.settle(turn, await self._turn(turn))
         except Diverged as error:
@@ -194,8 +201,6 @@ class SessionWorkflow:
             raise to_failure(error) from None
         except SojournError as error:
             self._book.settle(turn, error)
-        finally:
-            self._serving = self._run = None
 
     async def _give_up(self, why: SojournError | None = None) -> None:
         """Tell every waiter that this run ends without having served its turn."""
@@ -228,26 +233,7 @@ class SessionWorkflow:
     async def _continue_as_new(self) -> None:
         self._is_closing = True
         await workflow.wait_condition(workflow.all_handlers_finished)
-        carried = self._config.model_copy(update={"known_token": self._known_token})
-        if workflow.info().is_target_worker_deployment_version_changed():
-            workflow.continue_as_new(
-                carried,
-                initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
-            )
-        workflow.continue_as_new(carried)
-
-    def _must_continue(self) -> bool:
-        """Tell whether another run should follow, as soon as nothing is queued."""
-        info = workflow.info()
-        return (
-            info.is_continue_as_new_suggested()
-            or self._has_events(1)
-            or info.is_target_worker_deployment_version_changed()
-        )
-
-    def _has_events(self, times: int) -> bool:
-        limit = self._config.continue_after_events or options.CONTINUE_AFTER_EVENTS
-        return workflow.info().get_current_history_length() >= limit * times
+        continue_as_new(self._config, self._known_token)
 
     async def _watch_idle(self) -> None:
         """Ask for a park when nothing has happened for long: one timer, not one a turn."""
@@ -285,10 +271,8 @@ class SessionWorkflow:
         if known is not None and not isinstance(known.ended, SojournError):
             if known.digest != ids.digest(request.text.encode()):
                 raise TurnConflict(session_id=session_id, turn_id=request.turn_id)
-        elif self._is_closing or self._has_events(options.OVERGROWN):
-            raise SessionContinuing(session_id=session_id)
-        elif len(self._book) >= options.MAX_QUEUED_TURNS:
-            raise QueueFull(session_id=session_id, limit=options.MAX_QUEUED_TURNS)
+        else:
+            self._check_room()
 
     def _known(self, turn_id: str) -> BookedTurn:
         turn = self._book.find(turn_id)

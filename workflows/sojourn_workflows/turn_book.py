@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sojourn import ids
 from sojourn.errors import SojournError
 from sojourn.outcome import TurnOutcome
+from sojourn_workflows.errands import Errand
 
 # Older ones are answered by the store's receipts.
 MAX_REMEMBERED = 20
@@ -39,16 +41,16 @@ class TurnBook:
 
     def __init__(self) -> None:
         self._turns: dict[str, BookedTurn] = {}
-        self._queue: deque[BookedTurn] = deque()
+        self._queue: deque[BookedTurn | Errand[Any]] = deque()
 
     def __len__(self) -> int:
-        """Return how many turns wait to be served."""
+        """Return how many turns and errands wait to be served."""
         return len(self._queue)
 
     @property
     def queued(self) -> tuple[str, ...]:
         """The ids of the turns that wait to be served."""
-        return tuple(turn.turn_id for turn in self._queue)
+        return tuple(turn.turn_id for turn in self._queue if isinstance(turn, BookedTurn))
 
     def find(self, turn_id: str) -> BookedTurn | None:
         """Return the turn of this id, wherever it stands."""
@@ -64,8 +66,12 @@ class TurnBook:
         self._queue.append(turn)
         return turn
 
-    def take(self) -> BookedTurn:
-        """Take the turn that has waited longest out of the queue."""
+    def add(self, errand: Errand[Any]) -> None:
+        """Queue an errand behind the turns that came before."""
+        self._queue.append(errand)
+
+    def take(self) -> BookedTurn | Errand[Any]:
+        """Take the turn or errand that has waited longest out of the queue."""
         return self._queue.popleft()
 
     def settle(self, turn: BookedTurn, ended: TurnOutcome | SojournError) -> None:
@@ -76,7 +82,12 @@ class TurnBook:
             del self._turns[forgotten.turn_id]
 
     def refuse_open(self, refusal: Callable[[str], SojournError]) -> None:
-        """Settle every turn that has not ended with the refusal that its id is given."""
+        """Settle every turn that has not ended with the refusal that its id is given.
+
+        So are the errands that wait; they have no id.
+        """
+        for errand in [each for each in self._queue if isinstance(each, Errand)]:
+            errand.ended = refusal("")
         self._queue.clear()
         for turn in [each for each in self._turns.values() if each.ended is None]:
             self.settle(turn, refusal(turn.turn_id))

@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from sojourn import turn as machine
 from sojourn.errors import StoreError, UnknownCall
+from sojourn.operations import COMPACTION_ATTEMPTS, CompactTurn
 from sojourn.outcome import Fault, TurnOutcome
 from sojourn.requests import (
     CallTool,
@@ -48,6 +49,7 @@ class TurnRun:
         self.state: TurnState = machine.begin(turn_id, begun.limits.max_steps)
         self.approvals: dict[str, str] = {}
         self._limits = begun.limits
+        self._compact_due = begun.compact_due
         self._decisions: dict[str, bool] = {}
         self._work: asyncio.Task[None] | None = None
         self._outcome: TurnOutcome | None = None
@@ -57,12 +59,17 @@ class TurnRun:
         """Tell what the turn is doing."""
         return SessionStatus(
             turn_id=self.state.turn_id,
-            phase="approval" if self.approvals else self.state.phase.value,
+            phase=self._phase(),
             step=self.state.step,
             calls=tuple(call.name for call in self.state.calls),
             approvals=dict(self.approvals),
             queued=queued,
         )
+
+    def _phase(self) -> str:
+        if self.approvals:
+            return "approval"
+        return "compact" if self._compact_due else self.state.phase.value
 
     def cancel(self) -> None:
         """Cancel the turn unless it is being committed; its outcome tells whether that won."""
@@ -84,6 +91,7 @@ class TurnRun:
         Raises:
             SojournError: the turn could not be committed.
         """
+        await self._compacted()
         while True:
             if workflow.info().get_current_history_length() >= options.MAX_TURN_EVENTS:
                 self.state = machine.limited(self.state)
@@ -114,6 +122,25 @@ class TurnRun:
             self.state = machine.failed(self.state, fault_of(error))
         finally:
             self._work = None
+
+    async def _compacted(self) -> None:
+        if self._compact_due and machine.is_cancellable(self.state):
+            await self._guarded(self._compact())
+        self._compact_due = False
+
+    async def _compact(self) -> None:
+        """Compact the session; whatever comes of it, the turn goes on."""
+        request = CompactTurn(turn=self.ref, max_attempts=COMPACTION_ATTEMPTS)
+        try:
+            opened = await workflow.execute_activity_method(
+                SessionActivities.compact, request, **options.compaction(self._limits)
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("goes on uncompacted: %s", fault_of(error).message)
+            return
+        self.ref = self.ref.model_copy(update={"head_revision": opened.head_revision})
 
     async def _step(self, step: int) -> None:
         answer = await workflow.execute_activity_method(

@@ -158,13 +158,28 @@ def _described(view: SessionView) -> str:
         f"session   {view.session_id}",
         f"agent     {view.agent or '-'}",
         f"turns     {view.turns} (head {view.head_revision}, leaf {view.leaf or '-'})",
+        f"model     {_model(view)}",
+        f"frame     {_frame(view)}",
         f"tools     generation {view.tools.generation}",
+        f"disabled  {', '.join(view.disabled_tools) or '-'}",
         f"orphaned  {', '.join(view.tools.orphaned) or '-'}",
         f"tokens    {view.usage.input_tokens} in, {view.usage.output_tokens} out",
         f"lease     {_holder(view)}",
         *(f"healed    {each.kind} at {each.node_id}: {each.detail}" for each in view.healed),
     ]
     return "\n".join([*lines, *map(_spoken, view.messages)])
+
+
+def _model(view: SessionView) -> str:
+    return f"{view.model.id or '-'}{' (chosen)' if view.model.chosen else ''}"
+
+
+def _frame(view: SessionView) -> str:
+    frame = view.frame
+    if frame is None:
+        return "-"
+    opened = f", opened by head {frame.head_revision}" if frame.head_revision else ""
+    return f"{frame.node_id} ({frame.reason}{opened}, {frame.messages} messages)"
 
 
 def _holder(view: SessionView) -> str:
@@ -181,4 +196,5 @@ def _spoken(message: MessageView) -> str:
         if part["type"] == "tool_call_response"
     ]
     said = " ".join([message.text, *(f"[calls {name}]" for name in calls), *answers]).strip()
-    return f"\n{message.node_id}\n{message.role}: {said}"
+    seed = " (begins the frame)" if message.seed else ""
+    return f"\n{message.node_id}{seed}\n{message.role}: {said}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sojourn_worker.cli import options
+from sojourn_worker.cli.frames import frames
 from sojourn_worker.cli.lazy import Lazy
 from sojourn_worker.cli.moving import moving
 from sojourn_worker.cli.session import session
@@ -27,6 +28,7 @@ else:
 
 app = typer.Typer(name="sojourn", **options.PLAIN)
 session.add_typer(turns)
+session.add_typer(frames)
 session.add_typer(moving)
 app.add_typer(session)
 app.add_typer(store)
