@@ -17,6 +17,8 @@ class NodeKind(StrEnum):
 
     MESSAGE = "message"
     FRAME = "frame"
+    # An item of another library's format that no message can say: kept for its way back.
+    FOREIGN = "foreign"
 
 
 @dataclass(frozen=True)

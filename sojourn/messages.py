@@ -43,7 +43,7 @@ class _Part(BaseModel):
 
 
 class Origin(_Part):
-    """What a provider wants back with a part that it wrote, kept as it came."""
+    """What a provider, or another library's format, wants back with a part, kept as it came."""
 
     provider: str
     id: str | None = None
@@ -89,6 +89,7 @@ class ToolResponsePart(_Part):
     response: Any = None
     status: CallStatus = CallStatus.DONE
     arguments: dict[str, Any] | None = None
+    origin: Origin | None = None
 
 
 class UriPart(_Part):
@@ -98,6 +99,7 @@ class UriPart(_Part):
     modality: str
     uri: str
     mime_type: str | None = None
+    origin: Origin | None = None
 
 
 class FilePart(_Part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -27,6 +27,8 @@ from sojourn.transfer.lines import (
     TurnLine,
     UsageLine,
 )
+from sojourn.transfer.records import Note
+from sojourn.transfer.speaking import Speaker
 from sojourn.transfer_ports import SessionPage
 
 
@@ -38,11 +40,13 @@ class ExportOptions:
         format: the file's format; those of other libraries hold the active path alone.
         is_active_path: whether other branches are left out of Sojourn's own format too.
         blobs: where attachments have their bytes; without it the file has their facts alone.
+        note: is told of what the format cannot say.
     """
 
     format: Format = Format.SOJOURN
     is_active_path: bool = False
     blobs: BlobStore | None = None
+    note: Callable[[Note], None] = lambda _: None
 
 
 async def export_session(
@@ -72,6 +76,11 @@ async def export_session(
     if first is None:
         raise UnknownSession(session_id=session_id)
     check_whole(session_id, first.head.config)
+    if options.format is not Format.SOJOURN:
+        speaker = Speaker(session_id, options.format, options.note)
+        async for line in speaker.lines(first, pages):
+            yield line
+        return
     export = _LineExport(store, first, scope, options.blobs)
     async for line in export.lines(pages):
         yield line

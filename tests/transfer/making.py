@@ -161,3 +161,8 @@ def resigned(file: bytes) -> bytes:
 def roles(messages: list[Message]) -> list[Role]:
     """Return who speaks."""
     return [message.role for message in messages]
+
+
+def as_lines(items: list[Any]) -> bytes:
+    """Return items as JSON lines."""
+    return b"".join(json.dumps(item).encode() + b"\n" for item in items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,11 @@ from sojourn.transfer import (
     Format,
     Imported,
     ImportOptions,
+    Note,
     export_session,
     import_session,
 )
+from sojourn.transfer.importing import MAX_NOTES
 from sojourn_worker.cli.output import Answer, console
 from sojourn_worker.cli.stdout import output
 from sojourn_worker.cli.stores import opened, opened_blobs_of
@@ -86,10 +88,13 @@ async def take(settings: Settings, wish: Exported, *, is_watched: bool) -> Answe
         async with opened(settings) as store, opened_blobs_of(settings) as blobs:
             if wish.has_bytes and blobs is None:
                 raise typer.BadParameter("name a blob store: --blobs", param_hint="--attachments")
-            options = ExportOptions(form, wish.is_active_path, blobs if wish.has_bytes else None)
+            lost = _Lost()
+            bytes_of = blobs if wish.has_bytes else None
+            options = ExportOptions(form, wish.is_active_path, bytes_of, lost.add)
             async with aclosing(export_session(store, wish.session_id, options)) as lines:
                 if wish.target == STANDARD:
                     await _print(lines)
+                    lost.tell()
                     return None
                 size_bytes, count = await _write(Path(wish.target), lines, tell)
     data = {
@@ -98,8 +103,37 @@ async def take(settings: Settings, wish: Exported, *, is_watched: bool) -> Answe
         "file": wish.target,
         "lines": count,
         "bytes": size_bytes,
+        "not_kept": lost.data(),
     }
-    return Answer(data, f"{wish.session_id} is in {wish.target}: {count} lines, {size_bytes} bytes")
+    said = f"{wish.session_id} is in {wish.target}: {count} lines, {size_bytes} bytes"
+    return Answer(data, "\n".join([said, *lost.lines()]))
+
+
+class _Lost:
+    """What a file cannot say of a session: how many things, and the first of them."""
+
+    def __init__(self, count: int = 0, notes: Sequence[Note] = ()) -> None:
+        self._count = count
+        self._notes = list(notes)
+
+    def add(self, note: Note) -> None:
+        self._count += 1
+        if len(self._notes) < MAX_NOTES:
+            self._notes.append(note)
+
+    def data(self) -> dict[str, Any]:
+        first = [{"line": note.line, "what": note.what} for note in self._notes]
+        return {"count": self._count, "first": first}
+
+    def lines(self) -> list[str]:
+        told = [f"not kept as it was, line {note.line}: {note.what}" for note in self._notes]
+        more = self._count - len(self._notes)
+        return [*told, f"and {more} more"] if more else told
+
+    def tell(self) -> None:
+        """Tell it beside the file, on standard error."""
+        for line in self.lines():
+            typer.echo(line, err=True)
 
 
 def _format(name: str) -> Format:
@@ -111,6 +145,7 @@ def _format(name: str) -> Format:
 
 
 def _brought(told: Imported) -> Answer:
+    lost = _Lost(told.noted, told.notes)
     data: dict[str, Any] = {
         "session_id": told.session_id,
         "format": told.format.value,
@@ -119,17 +154,11 @@ def _brought(told: Imported) -> Answer:
         "turns": told.turns,
         "head_revision": told.head_revision,
         "attachments": told.attachments,
-        "not_kept": {
-            "count": told.noted,
-            "first": [{"line": note.line, "what": note.what} for note in told.notes],
-        },
+        "not_kept": lost.data(),
     }
     done = "imported" if told.is_new else "was imported already"
-    lines = [f"{told.session_id} {done}: {told.turns} turns, {told.nodes} nodes"]
-    lines += [f"not kept as it was, line {note.line}: {note.what}" for note in told.notes]
-    if told.noted > len(told.notes):
-        lines.append(f"and {told.noted - len(told.notes)} more")
-    return Answer(data, "\n".join(lines))
+    said = f"{told.session_id} {done}: {told.turns} turns, {told.nodes} nodes"
+    return Answer(data, "\n".join([said, *lost.lines()]))
 
 
 @contextmanager
