@@ -68,6 +68,15 @@ class SessionHost:
 
         return await self.residents.get(session_id, head_revision, build)
 
+    def receive(self, agent: str, text: str) -> str:
+        """Return what is kept of a user's message.
+
+        Raises:
+            PluginFailed: a plugin cannot say.
+        """
+        plugins = self._environments[self.app.agent(agent).name].plugin_host
+        return plugins.receive(text) if plugins is not None else text
+
     def attachments(self, turn: TurnRef) -> SessionAttachments:
         """Return what keeps attachments for an open turn."""
         return SessionAttachments(

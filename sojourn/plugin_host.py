@@ -59,6 +59,17 @@ class PluginHost:
         self._live[context.session_id] = built
         return built
 
+    def receive(self, text: str) -> str:
+        """Return what is kept of a user's message, each plugin working on what the last one left.
+
+        Raises:
+            PluginFailed: a plugin raised, or returned something else.
+        """
+        for plugin in self._plugins:
+            with attributed(plugin.id, "receive"):
+                text = required(str, plugin.receive(text))
+        return text
+
     def unregister(self, session_id: str) -> None:
         """Take a session off the register; an unknown one is no error."""
         self._live.pop(session_id, None)

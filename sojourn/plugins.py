@@ -172,6 +172,13 @@ class Plugin(ABC):
         if "id" not in cls.__dict__:
             cls.id = cls.__name__
 
+    def receive(self, text: str) -> str:
+        """Return what is kept of a user's message: it is asked before the message is stored.
+
+        The session may not be live yet, so that there is nothing else to go by.
+        """
+        return text
+
     @abstractmethod
     def session(self, context: PluginContext) -> PluginSession:
         """Return the part for one session: cheaply, without input or output."""

@@ -32,6 +32,7 @@ async def begin_turn(host: SessionHost, request: BeginTurn) -> TurnBegun:
         UnknownAgent: the app has no such agent; nothing was written.
         MissingModel: neither the agent nor the session has a model; nothing was written.
         TurnConflict: the turn id has other text.
+        PluginFailed: a plugin cannot say what is kept of the text; nothing was written.
         Diverged: the store is ahead of this owner.
         HalfImported: the session is being imported; its lease was given back.
     """
@@ -41,7 +42,7 @@ async def begin_turn(host: SessionHost, request: BeginTurn) -> TurnBegun:
         raise MissingModel(agent=agent.name)
     await host.app.probe.reached("claim.before", request.session_id)
     try:
-        opened = await host.store.open_turn(_opening(host, request, policy.config()))
+        opened = await host.store.open_turn(_opening(host, request, policy))
     except LeaseHeld as held:
         return TurnBegun(holder=_holder(host, held))
     await _check_whole(host, opened)
@@ -50,7 +51,7 @@ async def begin_turn(host: SessionHost, request: BeginTurn) -> TurnBegun:
     return _begun(opened, agent, host.app.heartbeat_timeout, request.text)
 
 
-def _opening(host: SessionHost, request: BeginTurn, config: dict[str, object]) -> TurnOpening:
+def _opening(host: SessionHost, request: BeginTurn, policy: SessionPolicy) -> TurnOpening:
     text = checked_text(request.text)
     return TurnOpening(
         claim=Claim(
@@ -60,10 +61,10 @@ def _opening(host: SessionHost, request: BeginTurn, config: dict[str, object]) -
             ttl=host.app.timings.ttl,
         ),
         turn_id=ids.checked("turn", request.turn_id),
-        input_payload=user(text).encode(),
+        input_payload=user(host.receive(policy.agent, text)).encode(),
         input_digest=ids.digest(text.encode()),
         known_token=request.known_token,
-        config=config,
+        config=policy.config(),
     )
 
 
