@@ -49,19 +49,20 @@ class PluginJournal:
         self._initial = {plugin_id: part.session.revision for plugin_id, part in parts.items()}
         self._told: set[tuple[str, int]] = set()
         self._stale: set[str] = set()
-        self.settle(stored)
-
-    def settle(self, stored: Mapping[str, PluginEntry]) -> None:
-        """Begin anew from what a commit has stored."""
         self._stored = dict(stored)
-        self._states: dict[str, dict[str, Any]] = {}
         self.rewind()
 
     def rewind(self) -> None:
         """Forget what the journal of a turn said: another turn begins on the same commit."""
+        self._position = 0
+        self._states: dict[str, dict[str, Any]] = {}
+        self.settle(self._stored)
+
+    def settle(self, stored: Mapping[str, PluginEntry]) -> None:
+        """Go on from what a commit has stored; what was read is in it, and is not read again."""
+        self._stored = dict(stored)
         self._folded = dict(self._stored)
         self._changed: set[str] = set()
-        self._position = 0
         # What each live part was last equal to: its state's name, and its revision then.
         self._synced: dict[str, tuple[str, int]] = {}
         for plugin_id in self._parts:

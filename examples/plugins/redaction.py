@@ -43,7 +43,7 @@ class Redaction(Plugin):
         if isinstance(value, str):
             return self._pattern.sub(MASK, value)
         if isinstance(value, list):
-            return [self.masked(item) for item in cast("list[Any]", value)]
+            return list(map(self.masked, cast("Sequence[Any]", value)))
         if isinstance(value, dict):
             items = cast("dict[str, Any]", value).items()
             return {key: self.masked(item) for key, item in items}

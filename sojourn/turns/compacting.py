@@ -137,9 +137,8 @@ async def compact_turn(host: SessionHost, request: CompactTurn) -> FrameOpened:
     opened = await opening.compact(part, effects, is_last=request.is_last)
     if opened.fault is not None:
         # The turn accounts for what was paid in vain.
-        resident.draft_of(turn.turn_id).absorb(
-            await host.store.effects(turn.session_id, turn.turn_id)
-        )
+        paid = await host.store.effects(turn.session_id, turn.turn_id)
+        resident.absorb(turn.turn_id, paid, lenient=True)
     return opened
 
 

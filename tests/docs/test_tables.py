@@ -17,6 +17,7 @@ from sojourn import Agent, App, ToolContext, TurnStatus, tool
 from sojourn.adapters.sqlite.schema import BUSY_TIMEOUT_SECONDS
 from sojourn.lease import LeaseTimings
 from sojourn.mcp import McpServer
+from sojourn.plugins import Plugin, PluginSession
 from sojourn.ports import Probe
 from sojourn.tool_call import DEFAULT_TIMEOUT
 from sojourn_worker import SessionClient
@@ -28,8 +29,8 @@ from tests.docs import pages
 from tests.docs.errors import error_table
 from tests.docs.pages import ROOT, plain, table
 
-QUICKSTART, CONCEPTS, OPERATIONS = (
-    f"docs/{name}.md" for name in ("quickstart", "concepts", "operations")
+QUICKSTART, CONCEPTS, OPERATIONS, PLUGINS = (
+    f"docs/{name}.md" for name in ("quickstart", "concepts", "operations", "plugins")
 )
 
 
@@ -66,6 +67,18 @@ def test_the_table_of_errors_is_that_of_the_classes() -> None:
 def test_the_crash_points_are_those_of_the_probe() -> None:
     """The table of crash points has each point that a probe is told of, in order."""
     assert names(CONCEPTS, "point") == re.findall(r"`(\w+\.\w+)`", Probe.__doc__ or "")
+
+
+def test_the_hooks_are_those_of_a_plugin() -> None:
+    """Every method that can be overridden has its row."""
+    hooks = [
+        name
+        for kind in (Plugin, PluginSession)
+        for name, method in vars(kind).items()
+        if inspect.isfunction(method) and not name.startswith("_")
+    ]
+
+    assert sorted(names(PLUGINS, "hook")) == sorted(hooks)
 
 
 def test_the_statuses_of_a_turn_are_those_of_the_code() -> None:

@@ -45,7 +45,8 @@ class Model(ScriptedModel):
 
 def app_of(model: Any, *plugins: Plugin, tools: Sequence[AnyTool] = (), **options: Any) -> App:
     """Return an app in memory, attachments included."""
-    options = {"store": MemoryStore(), "blobs": "memory://"} | options
+    options.setdefault("store", MemoryStore())
+    options.setdefault("blobs", "memory://")
     agent = Agent("clerk", model=model, instructions="Be kind.")
     return App(agents=[agent], tools=tools, plugins=plugins, **options)
 

@@ -262,6 +262,25 @@ async def test_reading_the_journal_again_changes_nothing(workers: Workers) -> No
     assert workers.notes("a") == ["milk", "eggs"]
 
 
+async def test_what_a_commit_amid_the_turn_has_stored_is_not_read_from_the_journal_again(
+    workers: Workers,
+) -> None:
+    """As when a frame is opened for a turn that was entered again."""
+    turn, (first, second) = await workers.begin("a")
+    await workers.step("b", turn, 1)
+    await workers.call("a", turn, first)
+    await begun(await workers.host("a"))
+    resident = (await workers.host("a")).residents.peek("s-1")
+    assert resident is not None
+    plugins = resident.runtime.plugins
+    plugins.capture()
+    plugins.settle()
+    await workers.call("b", turn, second)
+    await begun(await workers.host("a"))
+
+    assert workers.notes("a") == ["milk", "eggs"]
+
+
 async def test_a_state_that_is_too_large_is_kept_out_and_told(
     workers: Workers, caplog: pytest.LogCaptureFixture
 ) -> None:
