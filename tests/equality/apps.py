@@ -10,6 +10,7 @@ from typing import Any
 from typing_extensions import override
 
 from sojourn import Agent, App, Plugin, Residency, tool
+from sojourn.hooks import TurnView
 from sojourn.plugins import PluginContext, PluginSession
 from sojourn.ports import Probe, SilentProbe
 from sojourn.testing import ScriptedModel
@@ -74,7 +75,7 @@ class NotesSession(PluginSession):
 
 
 class Turns(Plugin):
-    """Counts the turns that were committed."""
+    """Counts the turns, in what is committed with each."""
 
     version = "2"
 
@@ -89,10 +90,9 @@ class TurnsSession(PluginSession):
     count = 0
 
     @override
-    def on_event(self, event: str, facts: Any) -> None:
-        if event == "turn_committed":
-            self.count += 1
-            self.revision += 1
+    def after_turn(self, view: TurnView) -> None:
+        self.count += 1
+        self.revision += 1
 
     @override
     def snapshot(self) -> Any:

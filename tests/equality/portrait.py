@@ -24,7 +24,7 @@ def portrait(runtime: SessionRuntime) -> Portrait:
         "policy": runtime.policy.model_dump(mode="json"),
         "instructions": runtime.instructions(),
         "frame": _frame(runtime.graph),
-        "plugins": plugin_state.encode(plugin_state.decode(runtime.plugins.capture())).decode(),
+        "plugins": _plugins(runtime),
         "transcript": [message.encode().decode() for message in runtime.messages()],
         "head_revision": runtime.head_revision,
     }
@@ -39,6 +39,12 @@ async def cold_portrait(app: App, store: SessionStore, session_id: str) -> Portr
         return portrait(runtime)
     finally:
         runtime.unregister_plugin_session()
+
+
+def _plugins(runtime: SessionRuntime) -> Portrait:
+    """Return the plugins' states; a revision only tells that one has moved."""
+    entries = plugin_state.decode(runtime.plugins.capture())
+    return {key: [entry.version, entry.state] for key, entry in entries.items()}
 
 
 def _frame(graph: SessionGraph) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -125,4 +124,4 @@ def test_portraits_differ_where_sessions_do(elsewhere: ColdProcess) -> None:
         "transcript",
         "instructions",
     }
-    assert json.loads(live["plugins"])["Turns"]["state"] == {"count": 4}
+    assert live["plugins"]["Turns"] == ["2", {"count": 4}]
