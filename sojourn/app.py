@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sojourn.agent import Agent
 from sojourn.attachment_ports import BlobStore
 from sojourn.clock import Clock, SystemClock
-from sojourn.environment import RuntimeEnvironment
+from sojourn.environment import RuntimeEnvironment, SessionTools
 from sojourn.errors import InvalidInput, UnknownAgent
 from sojourn.host import SessionHost
 from sojourn.lease import LeaseTimings
@@ -40,6 +40,8 @@ class App:
         store: a URL (`sqlite:///path.db`, `memory://`), or a store that the caller closes.
         tools: functions made by `@tool` that every agent has.
         sources: other sources of tools that every agent has, such as `sojourn.mcp.McpServer`.
+        session_tools: gives a session of this id tools of its own, which replace others of their
+            ids and names; asked whenever a session is brought to life, on any worker.
         plugins: plugins of every session, in order.
         residency: how much of a graph sessions keep in memory.
         timings: how long leases live and how often they are renewed.
@@ -59,6 +61,7 @@ class App:
     store: str | SessionStore = DEFAULT_STORE
     tools: Sequence[AnyTool] = ()
     sources: Sequence[ToolSource] = ()
+    session_tools: SessionTools | None = None
     plugins: Sequence[Plugin] = ()
     residency: Residency = Residency.ACTIVE_PATH_ONLY
     timings: LeaseTimings = field(default_factory=LeaseTimings)
@@ -102,6 +105,7 @@ class App:
             agent.name: RuntimeEnvironment(
                 plugin_host=plugin_host,
                 sources=self._sources(agent),
+                session_tools=self.session_tools,
                 residency=self.residency,
                 timings=self.timings,
                 probe=self.probe,

@@ -87,6 +87,12 @@ class Draft:
         calls = entry.message.tool_calls if entry else ()
         return next((call for call in calls if call.id == call_id), None)
 
+    def tool_id(self, step: int, call_id: str) -> str | None:
+        """Return which tool a call was resolved to when its answer was recorded, if to any."""
+        effect = self._effects.get(model_key(step))
+        calls = effect.facts.get("answer", {}).get("calls", ()) if effect else ()
+        return next((each["tool_id"] for each in calls if each["call_id"] == call_id), None)
+
     def messages(self) -> list[Message]:
         """Return the conversation of the turn so far; calls without an outcome are left open."""
         return [entry.message for entry in self._entries(close=False)]

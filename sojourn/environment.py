@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sojourn.clock import Clock, SystemClock
@@ -10,7 +10,9 @@ from sojourn.lease import LeaseTimings
 from sojourn.plugin_host import PluginHost
 from sojourn.ports import Probe, SilentProbe
 from sojourn.residency import Residency
-from sojourn.tools import ToolSource
+from sojourn.tools import AnyTool, ToolSource
+
+SessionTools = Callable[[str], Sequence[AnyTool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class RuntimeEnvironment:
     Attributes:
         plugin_host: builds the plugins' session parts; needed by `SessionRuntime.from_environment`.
         sources: where tools come from.
+        session_tools: gives a session of this id tools of its own, which replace others of their
+            ids and names; asked whenever a session is brought to life.
         residency: how much of a graph sessions keep in memory.
         timings: how long leases live and how often they are renewed.
         probe: is told when named points are passed.
@@ -28,6 +32,7 @@ class RuntimeEnvironment:
 
     plugin_host: PluginHost | None = None
     sources: Sequence[ToolSource] = ()
+    session_tools: SessionTools | None = None
     residency: Residency = Residency.ACTIVE_PATH_ONLY
     timings: LeaseTimings = field(default_factory=LeaseTimings)
     probe: Probe = field(default_factory=SilentProbe)

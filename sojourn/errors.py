@@ -63,6 +63,7 @@ SojournError
 ├── CatalogError
 │   ├── GenerationMismatch
 │   ├── DuplicateTool
+│   ├── AmbiguousTool
 │   ├── UnresolvedTool
 │   └── MalformedToolState
 ├── ModelError               what a model provider did
@@ -79,6 +80,7 @@ SojournError
 │   ├── ResultTooLarge
 │   ├── ResultUnserialisable
 │   ├── ToolUnavailable
+│   ├── ContractUnavailable
 │   └── ToolRetry            (raised by a tool: nothing happened, try again)
 ├── ServerUnavailable        no Temporal server at the address
 ├── NoWorker                 a server, but nobody polls the task queue
@@ -518,6 +520,14 @@ class DuplicateTool(CatalogError):
     second: str
 
 
+class AmbiguousTool(CatalogError):
+    """The tool id {tool_id!r} comes from source {first!r} and {second!r}: rename or drop one."""
+
+    tool_id: str
+    first: str
+    second: str
+
+
 class UnresolvedTool(CatalogError):
     """No source has the tool {tool_id!r}: register its source first."""
 
@@ -604,6 +614,10 @@ class ResultUnserialisable(ToolFailure):
 
 class ToolUnavailable(ToolFailure):
     """The tool {tool!r} is not available in this session: {reason}."""
+
+
+class ContractUnavailable(ToolFailure):
+    """The tool {tool!r} has no input schema to show, since its source failed: {reason}."""
 
 
 class ToolRetry(SojournError):

@@ -11,7 +11,10 @@ from pydantic import BaseModel, ConfigDict
 
 from sojourn.errors import InvalidInput
 from sojourn.messages import Message
+from sojourn.tool_spec import ToolSpec
 from sojourn.usage import Usage
+
+__all__ = ["FinishReason", "ModelAnswer", "ModelRequest", "ModelSpec", "TextDelta", "ToolSpec"]
 
 
 class FinishReason(StrEnum):
@@ -69,15 +72,6 @@ class ModelSpec(BaseModel):
         if self.context_window_tokens is None:
             return None
         return max(0, self.context_window_tokens - (self.output_token_capacity or 0))
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
-    """A tool as a model sees it; `input_schema` is a JSON schema of an object."""
-
-    name: str
-    description: str
-    input_schema: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,4 +162,4 @@ def _offer(part: PluginPart, tools: Sequence[AnyTool]) -> Offer:
 def _noted(tool: AnyTool, offers: Sequence[Offer]) -> ToolSpec:
     notes = [offer.notes.get(tool.tool_id, "") for offer in offers]
     text = "\n\n".join(part for part in (tool.spec.description, *notes) if part)
-    return replace(tool.spec, description=text)
+    return tool.spec.described(text)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from sojourn import ids
-from sojourn.catalog import RestoreReport, ToolCatalog, ToolState
 from sojourn.commit import Commit, CommitReceipt
 from sojourn.conversation import Conversation
 from sojourn.environment import RuntimeEnvironment
@@ -23,13 +21,9 @@ from sojourn.plugins import PluginContext
 from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore
 from sojourn.residency import Residency
+from sojourn.session_catalog import session_catalog
 from sojourn.snapshots import SnapshotKeeper
 from sojourn.state import SessionState, load_state
-from sojourn.tools import FunctionSource
-
-log = logging.getLogger(__name__)
-
-PLUGIN_SOURCE = "plugins"
 
 
 class SessionRuntime:
@@ -66,10 +60,8 @@ class SessionRuntime:
         self._has_claimed = False
         graph, mended = heal(state.graph)
         self.conversation = Conversation(graph, policy, state, environment.residency)
-        self.catalog = ToolCatalog(
-            [*environment.sources, FunctionSource(PLUGIN_SOURCE, plugins.tools())]
-        )
-        self.restored = self._restore_catalog(state.tool_state)
+        self.catalog = session_catalog(environment, self.session_id, plugins, state.tool_state)
+        self.restored = self.catalog.restored
         self.snapshots = SnapshotKeeper(state, self.catalog, plugins)
         answered = self.conversation.answered
         self.healed: tuple[Healed, ...] = (*state.healed, *mended, *answered)
@@ -273,18 +265,6 @@ class SessionRuntime:
     def messages(self) -> Sequence[Message]:
         """Return the conversation of the current frame, with every tool call answered."""
         return self.conversation.messages
-
-    def _restore_catalog(self, stored: bytes | None) -> RestoreReport | None:
-        if stored is None:
-            return None
-        report = self.catalog.restore(ToolState.decode(stored))
-        if report.orphaned:
-            log.warning(
-                "session %s: no source has the tools %s; they come back with their source",
-                self.session_id,
-                ", ".join(report.orphaned),
-            )
-        return report
 
     def _adopt(self, commit: Commit, receipt: CommitReceipt) -> None:
         if receipt.head_revision <= self.head_revision:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -25,9 +24,10 @@ from sojourn.errors import (
     ToolRetry,
     ToolTimedOut,
 )
-from sojourn.models import ToolSpec
 from sojourn.raised import place_of, text_of
 from sojourn.tool_call import MAX_DETAIL_CHARS, ToolContext, ToolOptions, ToolResult, attachments_in
+from sojourn.tool_spec import ToolSpec
+from sojourn.tool_state import ToolStateEntry
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -99,9 +99,14 @@ class Tool(Generic[P, R_co]):
         return self.spec.description
 
     @cached_property
-    def schema_digest(self) -> str:
-        """The content address of the input schema, computed once."""
-        return ids.digest(json.dumps(self.spec.input_schema, sort_keys=True).encode())
+    def entry(self) -> ToolStateEntry:
+        """What a catalogue stores of it as long as a session has no wish of its own."""
+        return ToolStateEntry(
+            name=self.spec.name,
+            description=self.spec.description,
+            digest=self.spec.digest,
+            hidden=self.options.hidden,
+        )
 
     def check(self, arguments: Mapping[str, Any], context: ToolContext) -> None:
         """Let arguments pass that fit the schema, as far as the tool's function can tell.

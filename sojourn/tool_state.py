@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sojourn.errors import MalformedToolState
 
+_MAX_GENERATION = 2**53  # what JSON carries exactly, and stores keep in 64 bits
+
 
 class ToolStateEntry(BaseModel):
     """One tool, as its source last described it.
@@ -19,6 +21,7 @@ class ToolStateEntry(BaseModel):
         member: whether the session wants it; kept while it is orphaned or hidden.
         orphaned: no source has it at present.
         hidden: it is kept from models, whatever the session wants.
+        shadowed: a tool of the session's own has its name at present.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -29,11 +32,12 @@ class ToolStateEntry(BaseModel):
     member: bool = True
     orphaned: bool = False
     hidden: bool = False
+    shadowed: bool = False
 
     @property
     def is_member(self) -> bool:
         """Whether the model sees it and may call it: the two are one."""
-        return self.member and not self.orphaned and not self.hidden
+        return self.member and not (self.orphaned or self.hidden or self.shadowed)
 
 
 class ToolState(BaseModel):
@@ -49,12 +53,12 @@ class ToolState(BaseModel):
 
         Raises:
             MalformedToolState: an id or name is empty, a name stands twice, or the generation is
-                below zero.
+                none that can be counted on from.
         """
-        names = [entry.name for entry in self.tools.values()]
-        if self.generation < 0:
-            raise MalformedToolState(reason="its generation is below zero")
-        if "" in self.tools or "" in names:
+        names = [(entry.name, entry.shadowed) for entry in self.tools.values()]
+        if not 0 <= self.generation < _MAX_GENERATION:
+            raise MalformedToolState(reason="its generation is none")
+        if "" in self.tools or any(not name for name, _ in names):
             raise MalformedToolState(reason="a tool has no id or no name")
         if len(set(names)) < len(names):
             raise MalformedToolState(reason="two tools have one name")

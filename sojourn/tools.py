@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ParamSpec, Protocol, TypeVar, overload, runtime_checkable
 
-from sojourn.models import ToolSpec
 from sojourn.tool_call import (
     DEFAULT_TIMEOUT,
     MAX_RESULT_BYTES,
@@ -19,6 +18,7 @@ from sojourn.tool_call import (
 )
 from sojourn.tool_function import AnyTool, Tool
 from sojourn.tool_schema import ToolSignature, summary
+from sojourn.tool_spec import ToolSpec, digest_of
 
 __all__ = [
     "AnyTool",
@@ -42,7 +42,7 @@ class ToolSource(Protocol):
 
     @property
     def source_id(self) -> str:
-        """The source's identity within a catalogue."""
+        """The source's identity within a catalogue; `session` is a session's own."""
         ...
 
     def tools(self) -> Sequence[AnyTool]:
@@ -76,6 +76,11 @@ class FunctionSource:
     def source_id(self) -> str:
         """The source's identity within a catalogue."""
         return self._source_id
+
+    @property
+    def revision(self) -> int:
+        """Always the same: the tools are fixed."""
+        return 0
 
     def tools(self) -> Sequence[AnyTool]:
         """Return all the tools, in the order given."""
@@ -156,10 +161,11 @@ class _Maker:
         name = self.name or own_name
         signature = ToolSignature(fn, name)
         told = _description(fn) if self.description is None else self.description
+        schema = signature.input_schema
         return Tool(
             fn,
             tool_id=self.tool_id or own_name,
-            spec=ToolSpec(name, told, signature.input_schema),
+            spec=ToolSpec(name, told, schema, digest=digest_of(schema)),
             options=self.options,
             binder=signature.bind,
         )

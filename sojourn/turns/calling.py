@@ -23,11 +23,11 @@ from sojourn.host import SessionHost
 from sojourn.journal import Effect, EffectKind, EffectRef, EffectStatus, Outcome, tool_key
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import CallStatus, ToolCallPart, ran_with, tool_response
-from sojourn.models import ToolSpec
 from sojourn.outcome import Abort
 from sojourn.plugin_sessions import PluginSessions
 from sojourn.requests import CallTool, ToolEnded
 from sojourn.residents import Resident
+from sojourn.tool_spec import ToolSpec
 from sojourn.tools import AnyTool, Tool, ToolContext, ToolResult
 from sojourn.turns.verdicts import Admission, Ending, admitted, judged
 
@@ -144,8 +144,11 @@ async def _resolved(host: SessionHost, request: CallTool) -> _Call:
     turn = request.turn
     resident = await host.resident(turn.session_id, turn.agent, turn.head_revision)
     written = await _written(host, resident, request)
+    # By the id that it had when the model wrote it: the name may have gone to another tool since.
+    tool_id = resident.draft_of(turn.turn_id).tool_id(request.step, request.call_id)
+    catalog = resident.runtime.catalog
     try:
-        tool = resident.runtime.catalog.find(written.name)
+        tool = catalog.find(written.name) if tool_id is None else catalog.find_by_id(tool_id)
     except ToolUnavailable as gone:
         tool = _stand_in(written.name, gone)
     return _Call(host, request, written, tool, resident.runtime.plugins, written.arguments)

@@ -132,7 +132,7 @@ def _offered(runtime: SessionRuntime) -> tuple[Sequence[ToolSpec], frozenset[str
     """Return the tools as the model sees them, and the ids of those that plugins hide."""
     if not runtime.plugins.having("offer"):
         return runtime.catalog.specs(), frozenset()
-    return offered(runtime.plugins, runtime.catalog.members())
+    return offered(runtime.plugins, runtime.catalog.shown())
 
 
 def _outcome(runtime: SessionRuntime, answer: ModelAnswer, hidden: frozenset[str]) -> Outcome:

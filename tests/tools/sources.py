@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sojourn.models import ToolSpec
+from sojourn.tool_spec import ToolSpec
 from sojourn.tools import AnyTool, Tool, ToolOptions
 
 

@@ -27,7 +27,7 @@ from sojourn.errors import (
     ToolUnavailable,
 )
 from sojourn.messages import CallStatus
-from sojourn.models import ToolSpec
+from sojourn.tool_spec import ToolSpec
 from sojourn.tools import Tool, ToolContext, ToolResult, tool
 
 CONTEXT = ToolContext("s-1", "t-1", "c-1", attempt=2)

@@ -13,6 +13,7 @@ from typing_extensions import override
 from sojourn import ids
 from sojourn.catalog import RestoreReport, ToolCatalog, ToolState, ToolStateEntry
 from sojourn.errors import (
+    AmbiguousTool,
     CatalogError,
     DuplicateTool,
     GenerationMismatch,
@@ -127,14 +128,17 @@ def test_an_unavailable_name_is_quoted_in_part_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second"),
-    [(named("a", "x"), named("b", "x")), (named("a", "x"), named("a", "y"))],
+    ("first", "second", "error"),
+    [
+        (named("a", "x"), named("b", "x"), DuplicateTool),
+        (named("a", "x"), named("a", "y"), AmbiguousTool),
+    ],
 )
-def test_two_tools_share_neither_name_nor_id(first: Any, second: Any) -> None:
+def test_two_tools_share_neither_name_nor_id(first: Any, second: Any, error: Any) -> None:
     """A call could mean either."""
-    with pytest.raises(DuplicateTool):
+    with pytest.raises(error):
         ToolCatalog([Shelf("one", first), Shelf("two", second)])
-    with pytest.raises(DuplicateTool):
+    with pytest.raises(error):
         ToolCatalog([Shelf("one", first, second)])
 
 
@@ -284,6 +288,41 @@ def test_an_orphans_wish_can_be_changed_before_it_returns() -> None:
     assert "not a member" in reason(catalog, "a")
 
 
+def test_an_orphan_comes_back_when_it_is_looked_up() -> None:
+    """Its source has it again without having said so; the name that the model knows still does."""
+    shelf = Shelf("s")
+    catalog = ToolCatalog([shelf])
+    catalog.restore(ToolCatalog([Shelf("s", named("a", "old"))]).export())
+    assert "its source is not registered" in reason(catalog, "old")
+    shelf.lazy.append(named("a", "new"))
+    generation = catalog.generation
+    assert catalog.find("old").name == "new"
+    assert (catalog.generation, catalog.orphaned) == (generation + 1, ())
+    assert catalog.find_by_id("a") is shelf.lazy[0]
+
+
+def test_a_tool_that_was_renamed_is_found_by_its_id() -> None:
+    """A name that went to another tool does not lead there who knows the id."""
+    rack = Rack("r", named("a", "x"))
+    catalog = ToolCatalog([rack])
+    rack.put(named("a", "y"), named("b", "x"))
+    catalog.refresh_if_moved()
+    assert catalog.find("x").tool_id == "b"
+    assert catalog.find_by_id("a").name == "y"
+    catalog.set_member("a", member=False)
+    with pytest.raises(ToolUnavailable, match="'y' is not available"):
+        catalog.find_by_id("a")
+
+
+def test_a_tool_that_is_not_advertised_is_had_by_wishing_for_it() -> None:
+    """It becomes known, at a generation of its own, and survives a rebuild."""
+    lazy = Shelf("s", lazy=[named("b", "search")])
+    catalog = ToolCatalog([lazy])
+    catalog.set_member("b", member=True)
+    assert (names(catalog), catalog.generation) == (["search"], 1)
+    assert names(ToolCatalog([lazy], stored=catalog.export())) == ["search"]
+
+
 def test_repeated_cold_restores_do_not_flap() -> None:
     """A worker that lacks a source moves the generation once, not with every rebuild."""
     stored = ToolCatalog([Shelf("s", named("a")), Shelf("t", named("b"))]).export()
@@ -320,8 +359,11 @@ def test_a_lazy_tool_of_two_sources_is_refused() -> None:
     """A call could go to either."""
     stored = ToolCatalog([Shelf("s", named("b"))]).export()
     catalog = ToolCatalog([Shelf("s", lazy=[named("b")]), Shelf("t", lazy=[named("b")])])
-    with pytest.raises(DuplicateTool):
+    with pytest.raises(AmbiguousTool, match="'b' comes from source 's' and 't'"):
         catalog.restore(stored)
+    with pytest.raises(AmbiguousTool):
+        catalog.set_member("b", member=True)
+    assert (names(catalog), catalog.generation) == ([], 0)
 
 
 def test_a_source_that_resolves_to_another_tool_resolves_nothing() -> None:
@@ -540,8 +582,8 @@ def test_the_stored_form_leaves_defaults_out() -> None:
     assert json.loads(catalog.export().encode()) == {
         "generation": 2,
         "tools": {
-            "a": {"name": "a", "digest": named("a").schema_digest, "member": False},
-            "b": {"name": "b", "digest": named("b").schema_digest, "description": "B."},
+            "a": {"name": "a", "digest": named("a").spec.digest, "member": False},
+            "b": {"name": "b", "digest": named("b").spec.digest, "description": "B."},
         },
     }
 
@@ -567,6 +609,7 @@ def test_fields_of_a_newer_writer_are_passed_over() -> None:
         b"[]",
         b'{"tools":{}}',
         b'{"generation":-1}',
+        b'{"generation":9223372036854775807}',
         b'{"generation":1,"tools":{"":{"name":"a"}}}',
         b'{"generation":1,"tools":{"a":{"name":""}}}',
         b'{"generation":1,"tools":{"a":{"name":"x"},"b":{"name":"x"}}}',

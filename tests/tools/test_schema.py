@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from sojourn.errors import InvalidId, InvalidInput
-from sojourn.models import ToolSpec
+from sojourn.tool_spec import ToolSpec
 from sojourn.tools import FunctionSource, Tool, ToolContext, ToolOptions, ToolRetryPolicy, tool
 
 
@@ -211,8 +211,8 @@ def test_the_schema_digest_follows_the_schema_alone() -> None:
     def three(x: str) -> str:
         return x
 
-    assert tool(one).schema_digest == tool(two).schema_digest
-    assert tool(one).schema_digest != tool(three).schema_digest
+    assert tool(one).spec.digest == tool(two).spec.digest
+    assert tool(one).spec.digest != tool(three).spec.digest
 
 
 def test_a_source_of_functions_has_what_it_was_given() -> None:
