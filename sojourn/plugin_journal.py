@@ -6,21 +6,26 @@ can tell a state that follows another from two that were made beside each other,
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from sojourn import plugin_state
-from sojourn.journal import Effect
+from sojourn.journal import Effect, EffectRef, Outcome
 from sojourn.plugin_faults import attributed, contained
 from sojourn.plugin_merge import merged
 from sojourn.plugin_part import PluginPart
 from sojourn.plugin_state import PluginEntry
+from sojourn.ports import SessionStore
 
 FACT = "plugins"
+Naming = Callable[[str, str], AbstractContextManager[None]]
 MAX_ENTRY_BYTES = 65_536
 
 _log = logging.getLogger(__name__)
@@ -50,6 +55,7 @@ class PluginJournal:
         self._told: set[tuple[str, int]] = set()
         self._stale: set[str] = set()
         self._stored = dict(stored)
+        self._writing = asyncio.Lock()
         self.rewind()
 
     def rewind(self) -> None:
@@ -80,16 +86,39 @@ class PluginJournal:
         """The plugins whose live part could not take the newest entry."""
         return frozenset(self._stale)
 
-    def changes(self) -> dict[str, dict[str, Any]]:
-        """Return what to add to the facts of the next effect: states that moved, if any.
+    async def record(self, store: SessionStore, ref: EffectRef, outcome: Outcome) -> Effect:
+        """Record an effect's outcome with the states that moved; return the row that stands.
 
+        Effects that carry states are recorded one after the other: each follows the last one's.
         A state that cannot be captured, or that is over 64 KiB, is left out and logged: it is
         stored with the commit, if this process makes it.
+
+        Raises:
+            StoreError: as `SessionStore.record_effect`.
         """
+        if not self._has_moved:
+            return await store.record_effect(ref, outcome)
+        async with self._writing:
+            changes = self._changes()
+            facts = {**outcome.facts, **changes}
+            effect = await store.record_effect(ref, replace(outcome, facts=facts))
+            self._note(effect, changes)
+        self._restore_all(contained)
+        return effect
+
+    @property
+    def _has_moved(self) -> bool:
+        return any(
+            part.session.revision != self._synced[plugin_id][1]
+            for plugin_id, part in self._parts.items()
+        )
+
+    def _changes(self) -> dict[str, dict[str, Any]]:
         entries: dict[str, Any] = {}
         for plugin_id, part in self._parts.items():
             after, revision = self._synced[plugin_id]
-            if part.session.revision == revision or plugin_id in self._stale:
+            now = part.session.revision
+            if now == revision or plugin_id in self._stale or (plugin_id, now) in self._told:
                 continue
             with contained(plugin_id, "snapshot"):
                 entry = part.captured()
@@ -97,9 +126,9 @@ class PluginJournal:
                     entries[plugin_id] = {**entry.model_dump(), "after": after}
         return {FACT: entries} if entries else {}
 
-    def noted(self, effect: Effect, facts: Mapping[str, Any]) -> None:
+    def _note(self, effect: Effect, changes: Mapping[str, Any]) -> None:
         """Take note that an effect was recorded; what stands may be another attempt's."""
-        ours = facts.get(FACT)
+        ours = changes.get(FACT)
         if not ours or effect.facts.get(FACT) != ours:
             return
         for plugin_id, entry in _entries(effect).items():
@@ -120,9 +149,13 @@ class PluginJournal:
                 self._position = effect.position
                 for plugin_id, entry in _entries(effect).items():
                     self._fold(plugin_id, entry)
+        # While one is being written, the live state is neither its nor what follows it.
+        if not self._writing.locked():
+            self._restore_all(contained if lenient else attributed)
+
+    def _restore_all(self, naming: Naming) -> None:
         for plugin_id in sorted(self._changed | self._stale):
             if plugin_id in self._parts:
-                naming = contained if lenient else attributed
                 with naming(plugin_id, "restore"):
                     self._restore(plugin_id, self._parts[plugin_id])
 

@@ -269,11 +269,8 @@ async def _write(call: _Call, ending: Ending) -> ToolEnded:
 async def _settle(
     call: _Call, status: EffectStatus, payload: bytes, facts: Mapping[str, Any]
 ) -> ToolEnded:
-    journal = call.plugins.journal
-    outcome = Outcome(EffectKind.TOOL, status, payload, {**facts, **journal.changes()})
-    effect = await call.host.store.record_effect(call.ref, outcome)
-    journal.noted(effect, outcome.facts)
-    return _ended(effect)
+    outcome = Outcome(EffectKind.TOOL, status, payload, dict(facts))
+    return _ended(await call.plugins.journal.record(call.host.store, call.ref, outcome))
 
 
 def _ended(effect: Effect) -> ToolEnded:

@@ -83,12 +83,11 @@ class Interludes:
             EffectKind.HOOK,
             EffectStatus.DONE,
             b"\n".join(message.encode() for message in said.messages),
-            {**abort, **journal.changes()},
+            abort,
         )
         ref = EffectRef(turn.session_id, turn.turn_id, hook_key(place), turn.fencing_token)
-        effect = await self.host.store.record_effect(ref, outcome)
+        effect = await journal.record(self.host.store, ref, outcome)
         self.draft.note(effect)
-        journal.noted(effect, outcome.facts)
         return effect
 
     def _view(self, status: TurnStatus | None = None) -> TurnView:

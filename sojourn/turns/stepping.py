@@ -62,9 +62,9 @@ async def _step(host: SessionHost, request: StepTurn) -> StepAnswer:
         asked = await keeper.run(_ask(host, interludes, request))
         if isinstance(asked, Abort):
             return StepAnswer(finish=FinishReason.STOP, abort=asked)
-        recorded = await host.store.record_effect(_ref(turn, key), asked)
+        journal = resident.runtime.plugins.journal
+        recorded = await journal.record(host.store, _ref(turn, key), asked)
         draft.note(recorded)
-        resident.runtime.plugins.journal.noted(recorded, asked.facts)
         await host.app.probe.reached("model.recorded", turn.session_id)
     said = StepAnswer.model_validate(recorded.facts["answer"])
     return await interludes.after_answer(request.step, said)
@@ -146,7 +146,6 @@ def _outcome(runtime: SessionRuntime, answer: ModelAnswer, hidden: frozenset[str
         "model": answer.model or runtime.model.id,
         "usage": answer.usage.model_dump(exclude_defaults=True),
         "refused": refused,
-        **runtime.plugins.journal.changes(),
     }
     return Outcome(EffectKind.MODEL, EffectStatus.DONE, payload, facts)
 

@@ -84,11 +84,24 @@ class Notes(Plugin):
         return self.made[-1]
 
 
+class Ran:
+    """A probe that tells when a tool has run: its outcome is written next."""
+
+    def __init__(self) -> None:
+        self.ran = asyncio.Event()
+
+    async def reached(self, point: str, session_id: str) -> None:  # noqa: ARG002 - a Probe
+        """Tell."""
+        if point == "tool.ran":
+            self.ran.set()
+
+
 class Workers:
     """Workers on one store, each with the plugin, made as they are named."""
 
     def __init__(self, *calls: tuple[str, Mapping[str, Any]]) -> None:
         self.store = MemoryStore()
+        self.probe = Ran()
         self.plugins: dict[str, Notes] = {}
         self._script = calling(*(calls or (("note", {"text": "milk"}), ("note", {"text": "eggs"}))))
         self._hosts: dict[str, SessionHost] = {}
@@ -102,6 +115,7 @@ class Workers:
                 agents=[Agent("clerk", model=ScriptedModel(self._script))],
                 plugins=[self.plugins[name]] if is_installed else (),
                 store=self.store,
+                probe=self.probe,
             )
             self._hosts[name] = await self._stack.enter_async_context(app.host())
         return self._hosts[name]
@@ -143,6 +157,24 @@ class Workers:
     async def aclose(self) -> None:
         """Close every host."""
         await self._stack.aclose()
+
+
+class Slow(MemoryStore):
+    """A store that answers a write only when its gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.written = asyncio.Event()
+
+    @override
+    async def record_effect(self, ref: Any, outcome: Any) -> Any:
+        effect = await super().record_effect(ref, outcome)
+        if effect.is_final and not self.gate.is_set():
+            self.written.set()
+            await self.gate.wait()
+        return effect
 
 
 @pytest.fixture
@@ -189,6 +221,24 @@ async def test_whoever_commits_what_was_merged_stores_the_same(
     stored = await workers.commit(committer, turn)
 
     assert stored["notes"] == ["eggs", "milk"]
+
+
+async def test_calls_beside_each_other_in_one_process_are_no_merge(workers: Workers) -> None:
+    """The second row follows the first, however late the store answers: nothing stands twice."""
+    slow = Slow()
+    workers.store = slow
+    turn, (first, second) = await workers.begin("a")
+    slow.gate.clear()
+    earlier = asyncio.ensure_future(workers.call("a", turn, first))
+    await slow.written.wait()
+    workers.probe.ran.clear()
+    later = asyncio.ensure_future(workers.call("a", turn, second))
+    await workers.probe.ran.wait()
+    slow.gate.set()
+    await asyncio.gather(earlier, later)
+    stored = await workers.commit("b", turn)
+
+    assert stored["notes"] == ["milk", "eggs"]
 
 
 async def test_a_change_that_is_made_on_a_merged_state_keeps_it(workers: Workers) -> None:
