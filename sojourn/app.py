@@ -23,6 +23,7 @@ from sojourn.ports import ModelProvider, OpenedModel, Probe, SessionStore, Silen
 from sojourn.residency import Residency
 from sojourn.sources import opened_sources
 from sojourn.tools import AnyTool, FunctionSource, ToolSource
+from sojourn.yielding import yielding
 
 if TYPE_CHECKING:
     from sojourn.embedded.session import EmbeddedSession
@@ -191,4 +192,4 @@ class App:
 
     def _sources(self, agent: Agent) -> Sequence[ToolSource]:
         own = FunctionSource(f"agent:{agent.name}", agent.tools)
-        return (FunctionSource("app", self.tools), *self.sources, own)
+        return yielding([FunctionSource("app", self.tools), *self.sources, own])

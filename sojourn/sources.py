@@ -57,13 +57,17 @@ async def opened_sources(sources: Sequence[ToolSource]) -> AsyncIterator[None]:
     Raises:
         SojournError: as `OpenedSource.open`; the others are closed again.
     """
-    opening = [source for source in sources if isinstance(source, OpenedSource)]
-    outcomes = await asyncio.gather(*(each.open() for each in opening), return_exceptions=True)
-    failures = [each for each in outcomes if each is not None]
-    opened = [each for each, outcome in zip(opening, outcomes, strict=True) if outcome is None]
+    opened: list[OpenedSource] = []
+
+    async def open_one(source: OpenedSource) -> None:
+        await source.open()
+        opened.append(source)
+
+    opening = (open_one(each) for each in sources if isinstance(each, OpenedSource))
     try:
-        for failure in failures:
-            raise failure
+        for outcome in await asyncio.gather(*opening, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
         yield
     finally:
         await asyncio.gather(*(each.aclose() for each in opened))

@@ -15,7 +15,9 @@ from sojourn.ports import SessionStore
 class HostKeeper:
     """Opens a host once, however many ask, and only when one is needed.
 
-    A worker that only replays histories never opens the store.
+    A worker that only replays histories never opens the store. An opening goes on when whoever
+    asked for it gives up: an activity's timeout may be shorter than it takes, and would begin it
+    anew for ever.
     """
 
     def __init__(
@@ -28,17 +30,16 @@ class HostKeeper:
         self._store = store
         self._blobs = blobs
         self._lock = asyncio.Lock()
-        self._host: SessionHost | None = None
+        self._opening: asyncio.Task[SessionHost] | None = None
         self._stack = AsyncExitStack()
         self._users = 0
 
     async def get(self) -> SessionHost:
         """Return the host, opening the store if nobody has yet."""
-        async with self._lock:
-            if self._host is None:
-                opening = self._app.host(self._store, self._blobs)
-                self._host = await self._stack.enter_async_context(opening)
-            return self._host
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(self._opened)
+        return await asyncio.shield(self._opening)
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[None]:
@@ -58,6 +59,19 @@ class HostKeeper:
 
     async def close(self) -> None:
         """Close the host if it was opened; it may be opened again."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
+            await asyncio.wait({opening})
         async with self._lock:
-            self._host = None
             await self._stack.aclose()
+
+    async def _open(self) -> SessionHost:
+        async with self._lock:
+            opening = self._app.host(self._store, self._blobs)
+            return await self._stack.enter_async_context(opening)
+
+    def _opened(self, opening: asyncio.Task[SessionHost]) -> None:
+        is_open = not opening.cancelled() and opening.exception() is None
+        if not is_open and self._opening is opening:
+            self._opening = None  # whoever asks next tries again

@@ -16,7 +16,7 @@ from sojourn.adapters.mcp.address import Address
 from sojourn.adapters.mcp.remote import Called, RemoteTool, digest_of
 from sojourn.adapters.mcp.secrets import Given, Redactor
 from sojourn.adapters.mcp.terms import Terms
-from sojourn.errors import MissingExtra, ToolFailure, ToolRetry
+from sojourn.errors import InvalidInput, MissingExtra, ToolFailure, ToolRetry
 from sojourn.sources import SourceState
 from sojourn.tool_call import DEFAULT_TIMEOUT, MAX_RESULT_BYTES, ToolContext
 from sojourn.tool_function import AnyTool
@@ -96,6 +96,10 @@ class McpServer:
             attempts=self.attempts,
             max_result_bytes=self.max_result_bytes,
         )
+        for waited in ("open_timeout", "keepalive"):
+            if duration(getattr(self, waited)) <= timedelta(0):
+                reason = f"MCP server {self.name!r}: {waited} must be above zero"
+                raise InvalidInput(reason=reason)
         self._redactor = Redactor()
         self._link: Link | None = None
         self._users = 0
@@ -145,11 +149,10 @@ class McpServer:
         try:
             link = self._link or await self._linked()
             link.check_loop()
+            await link.settled(min(duration(self.open_timeout), LONGEST_WAIT))
         except BaseException:
-            self._users -= 1
+            await self.aclose()
             raise
-        wait = min(duration(self.open_timeout), LONGEST_WAIT)
-        await link.settled(wait)
 
     async def aclose(self) -> None:
         """Let go of the connection; the last one ends it, and the server if it was started here."""

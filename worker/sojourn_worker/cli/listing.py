@@ -10,13 +10,14 @@ from rich.console import Group
 
 from sojourn.app import App
 from sojourn.outcome import Fault
-from sojourn.sources import OpenedSource, opened_sources
+from sojourn.sources import OpenedSource, SourceState, opened_sources
 from sojourn.tools import AnyTool, ToolSource
 from sojourn_worker.cli.output import Answer, harmless, table
 from sojourn_worker.loading import load_app
 from sojourn_worker.settings import Settings
 
 CONNECTED, NOT_CONNECTED = "connected", "not connected"
+ALWAYS = SourceState(is_connected=True)  # of functions, which need no connection
 
 
 async def listed(settings: Settings) -> Answer:
@@ -29,7 +30,9 @@ async def listed(settings: Settings) -> Answer:
         raise typer.BadParameter("none is named: give it, or set SOJOURN_APP", param_hint="--app")
     app = load_app(settings.app)
     async with opened_sources(app.sources):
-        sources = [_source(each) for each in _sources(app)]
+        opened = [each for each in app.sources if isinstance(each, OpenedSource)]
+        states = {each.source_id: each.state for each in opened}
+        sources = [_source(each, states.get(each.source_id, ALWAYS)) for each in _sources(app)]
         tools = [_tool(source, each) for source in _sources(app) for each in source.tools()]
     return Answer({"sources": sources, "tools": tools}, _shown(sources, tools), _fault(sources))
 
@@ -41,13 +44,14 @@ def _sources(app: App) -> Sequence[ToolSource]:
     return list({source.source_id: source for source in every}.values())
 
 
-def _source(source: ToolSource) -> dict[str, Any]:
-    told: dict[str, Any] = {"source": source.source_id, "tools": len(source.tools())}
-    if not isinstance(source, OpenedSource):
-        return told | {"state": CONNECTED, "reason": "", "digest": ""}
-    state = source.state
-    name = CONNECTED if state.is_connected else NOT_CONNECTED
-    return told | {"state": name, "reason": state.reason, "digest": state.digest}
+def _source(source: ToolSource, state: SourceState) -> dict[str, Any]:
+    return {
+        "source": source.source_id,
+        "tools": len(source.tools()),
+        "state": CONNECTED if state.is_connected else NOT_CONNECTED,
+        "reason": state.reason,
+        "digest": state.digest,
+    }
 
 
 def _tool(source: ToolSource, tool: AnyTool) -> dict[str, Any]:
