@@ -111,10 +111,11 @@ async def import_session(
     done = await _Progress.of(store, session_id, name)
     adopter = Adopter(store, session_id, name, header)
     incoming = Incoming(adopter, options.blobs)
-    told = Imported(session_id, kind, is_new=not done.is_whole)
+    told, named = Imported(session_id, kind, is_new=not done.is_whole), 0
     try:
         for each in batches(records, name):
             if isinstance(each, Batch):
+                named = len(each.end.attachments) if each.end else 0
                 done.check(each)
                 if not done.has(each):
                     await adopter.adopt(each)
@@ -127,7 +128,7 @@ async def import_session(
                 told = told.with_note(each)
     finally:
         await adopter.release()
-    for note in incoming.notes():
+    for note in incoming.notes(named) if not done.is_whole else ():
         told = told.with_note(note)
     yield replace(told, attachments=incoming.kept, is_done=True)
 

@@ -25,7 +25,6 @@ class Incoming:
 
     def __init__(self, adopter: Adopter, blobs: BlobStore | None) -> None:
         self.kept = 0
-        self._passed_over = 0
         self._adopter = adopter
         self._blobs = blobs
         self._file: IO[bytes] | None = None
@@ -37,7 +36,6 @@ class Incoming:
             Untransferable: its bytes are not those that its name says.
         """
         if self._blobs is None:
-            self._passed_over += not piece.data
             return
         if self._file is None:
             self._file = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - see below
@@ -48,11 +46,11 @@ class Incoming:
             self._file = None
             await self._keep(self._blobs, file, piece.attachment)
 
-    def notes(self) -> Iterator[Note]:
-        """Yield what could not be kept."""
-        if self._passed_over:
-            what = f"the bytes of {self._passed_over} attachments: no blob store is named"
-            yield Note(0, what)
+    def notes(self, named: int) -> Iterator[Note]:
+        """Yield that some of the attachments that the file names have no bytes here."""
+        lost = named - self.kept
+        if lost > 0:
+            yield Note(0, f"{lost} attachments: their bytes are not in the file, or have no place")
 
     async def _keep(self, blobs: BlobStore, file: IO[bytes], attachment: Attachment) -> None:
         lease = await self._adopter.journal()

@@ -26,7 +26,12 @@ TEXT = "What is said here is as long as a paragraph is. " * 30
 def made(size_bytes: int, at: datetime) -> Iterator[bytes]:
     """Yield the lines of a session of so many bytes, turn after turn."""
     writer, size, turn = LineWriter(), 0, 0
-    facts = {"scope": "full graph", "is_fork": False, "head_revision": 1, "config": {"agent": "a"}}
+    facts = {
+        "scope": "full graph",
+        "is_fork": False,
+        "head_revision": 1,
+        "config": {"agent": "clerk"},
+    }
     count = size_bytes // (2 * len(TEXT) + 700)
     leaf = f"n{count - 1}.1"
     yield writer.line(
