@@ -18,7 +18,7 @@ COMMANDS = [
         f"session {name}"
         for name in (
             *("start", "send", "show", "list", "fork", "checkout", "import", "export"),
-            *("park", "cancel", "approve", "deny", "delete", "events"),
+            *("park", "cancel", "approve", "deny", "delete", "events", "compact", "configure"),
         )
     ),
     *(f"store {name}" for name in STORE),
