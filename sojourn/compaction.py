@@ -32,6 +32,8 @@ SEED = "What was said before, summarised:"
 MIN_SUMMARY_TOKENS = 2_000
 # What stays verbatim takes at most this share of the room that a model has for input.
 KEPT_SHARE = 0.25
+# What is read at once takes at most this share of it: instructions and tools have the rest.
+READ_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,23 @@ class Cut:
     def replaced_tokens(self) -> int:
         """About how many tokens are summarised."""
         return estimated(len(node.body) for node in self.replaced)
+
+    def pieces(self, room: int | None) -> list[list[Node]]:
+        """Return what is summarised in pieces of whole turns that a model can read at once.
+
+        A turn that is longer than that is a piece of its own.
+
+        Args:
+            room: how many tokens the model has for input, or None if that is unknown.
+        """
+        pieces: list[list[Node]] = [[]]
+        for _, nodes in groupby(self.replaced, key=lambda node: node.turn_id):
+            turn = list(nodes)
+            tokens = estimated(len(node.body) for node in (*pieces[-1], *turn))
+            if pieces[-1] and room is not None and tokens > room * READ_SHARE:
+                pieces.append([])
+            pieces[-1].extend(turn)
+        return pieces
 
 
 def cut(graph: SessionGraph, keep_turns: int, room: int | None) -> Cut | None:

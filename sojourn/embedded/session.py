@@ -71,8 +71,7 @@ class EmbeddedSession:
         """
         checked_text(text)
         turn_id = ids.checked("turn", turn_id) if turn_id is not None else ids.mint("turn")
-        if self._is_closed:
-            raise InvalidInput(reason=f"session {self.session_id!r} is closed here: open it again")
+        self._check_open()
         known = self._turns.get(turn_id)
         if known is not None and known.text != text:
             raise TurnConflict(session_id=self.session_id, turn_id=turn_id)
@@ -183,6 +182,7 @@ class EmbeddedSession:
             UnknownSession: nothing was ever sent.
             LeaseHeld: another owner has the session.
         """
+        self._check_open()
         return await self._owner.open_frame(OpenFrame.compacting(self.session_id, summary))
 
     async def open_frame(
@@ -203,6 +203,7 @@ class EmbeddedSession:
             AssemblyError: the model cannot be opened; nothing was written.
             UnknownSession, LeaseHeld: as `compact`.
         """
+        self._check_open()
         policy = FramePolicy.of(model, instructions)
         return await self._owner.open_frame(OpenFrame.beginning(self.session_id, text, policy))
 
@@ -230,6 +231,7 @@ class EmbeddedSession:
             InvalidInput: it contradicts itself, or asks for nothing.
             LeaseHeld: another owner has the session.
         """
+        self._check_open()
         tools = (enable, disable)
         wish = ConfigureSession.of(self.session_id, model, tools, default_model=default_model)
         return await self._owner.configure(wish)
@@ -253,6 +255,10 @@ class EmbeddedSession:
             await self.park()
         except StoreError as error:
             log.warning("session %s was closed without its lease: %s", self.session_id, error)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise InvalidInput(reason=f"session {self.session_id!r} is closed here: open it again")
 
     def _start(self, turn_id: str, text: str) -> EmbeddedTurn:
         control = TurnControl()

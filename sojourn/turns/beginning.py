@@ -128,7 +128,8 @@ def _may_be_full(opened: OpenTurn, agent: Agent, text: str) -> bool:
     mark = ContextMark.from_config(head.config, head.leaf)
     if mark is None:
         return True
-    model = Choices.from_config(head.config).model or mark.model or agent.spec
+    host = agent.policy().completed_by(SessionPolicy.from_config(head.config))
+    model = Choices.from_config(head.config).model or mark.model or host.model
     limit = threshold(model, agent.compact_at) if model else None
     return limit is not None and mark.tokens + estimated([len(text.encode())]) >= limit
 

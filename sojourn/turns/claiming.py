@@ -10,6 +10,12 @@ from sojourn.lease import Claim, Lease
 from sojourn.ports import SessionStore
 
 
+async def token_of(store: SessionStore, wish: Claim) -> int:
+    """Return the fencing token that an owner has, 0 if the session is not its own."""
+    lease = await store.lease(wish.session_id)
+    return lease.fencing_token if lease is not None and lease.owner == wish.owner else 0
+
+
 @asynccontextmanager
 async def claimed(store: SessionStore, wish: Claim) -> AsyncIterator[Lease]:
     """Hold the lease; it stays the owner's afterwards, and is given back if the block fails.

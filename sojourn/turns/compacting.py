@@ -20,7 +20,7 @@ from sojourn.operations import CompactTurn, FrameOpened, OpenFrame
 from sojourn.reads import TurnOpening
 from sojourn.requests import TurnRef
 from sojourn.runtime import SessionRuntime
-from sojourn.turns.claiming import claimed
+from sojourn.turns.claiming import claimed, token_of
 from sojourn.turns.summarising import Summariser, Summary, recorded
 from sojourn.window import context_tokens, estimated, threshold
 
@@ -156,7 +156,7 @@ async def open_frame(host: SessionHost, request: OpenFrame) -> FrameOpened:
     await host.app.probe.reached("compact.before", session_id)
     receipt = await host.store.receipt(session_id, request.operation_id)
     if receipt is not None:
-        return FrameOpened.of(receipt, 0)
+        return FrameOpened.of(receipt, await token_of(host.store, _claim(host, request)))
     await host.require_head(session_id)
     async with claimed(host.store, _claim(host, request)) as lease:
         return await _opened(await _place(host, request, lease), request)

@@ -10,7 +10,7 @@ from sojourn.lease import Claim, LeaseOwner
 from sojourn.models import ModelSpec
 from sojourn.operations import Configured, ConfigureSession
 from sojourn.runtime import SessionRuntime
-from sojourn.turns.claiming import claimed
+from sojourn.turns.claiming import claimed, token_of
 
 
 async def configure_session(host: SessionHost, request: ConfigureSession) -> Configured:
@@ -28,7 +28,7 @@ async def configure_session(host: SessionHost, request: ConfigureSession) -> Con
     session_id = ids.checked("session", request.session_id)
     receipt = await host.store.receipt(session_id, request.operation_id)
     if receipt is not None:
-        return Configured.of(receipt, 0)
+        return Configured.of(receipt, await token_of(host.store, _claim(host, request)))
     agent = await host.agent_of(session_id, request.agent)
     model = host.openable(agent, request.model) if request.model else None
     head = await host.store.head(session_id)

@@ -85,21 +85,29 @@ class Summariser:
         return Summary.of(effect)
 
     async def _made(self, part: Cut) -> Outcome:
-        answer: ModelAnswer | None = None
+        answers: list[ModelAnswer] = []
         try:
             messages, _ = healed_messages(part.replaced, self.ref.session_id)
             view = CompactionView(self.ref.session_id, messages, self.reason)
             seeds = await self.runtime.plugins.compact(view)
             if not seeds:
-                answer = await self._asked(messages)
-                seeds = [summary_of(_usable(answer))]
+                seeds = [await self._summed_up(part, answers)]
             check_length(seeds, part)
         except (ModelError, PluginFailed, CompactionFailed) as error:
             if error.retryable and not self.is_last:
                 raise
-            return self._outcome(EffectStatus.FAILED, b"", answer, error)
+            return self._outcome(EffectStatus.FAILED, b"", answers, error)
         payload = b"[" + b",".join(seed.encode() for seed in seeds) + b"]"
-        return self._outcome(EffectStatus.DONE, payload, answer)
+        return self._outcome(EffectStatus.DONE, payload, answers)
+
+    async def _summed_up(self, part: Cut, answers: list[ModelAnswer]) -> Message:
+        """Ask for a summary, piece after piece if the model has become too small for the whole."""
+        earlier: list[Message] = []
+        for piece in part.pieces(self.runtime.model.room):
+            messages, _ = healed_messages(piece, self.ref.session_id)
+            answers.append(await self._asked([*earlier, *messages]))
+            earlier = [summary_of(_usable(answers[-1]))]
+        return earlier[0]
 
     async def _asked(self, messages: Sequence[Message]) -> ModelAnswer:
         """Ask the model as the session would, so that its provider's cache serves it."""
@@ -128,13 +136,14 @@ class Summariser:
         self,
         status: EffectStatus,
         payload: bytes,
-        answer: ModelAnswer | None,
+        answers: Sequence[ModelAnswer],
         error: SojournError | None = None,
     ) -> Outcome:
         facts = dict[str, object]()
-        if answer is not None:
-            facts["model"] = answer.model or self.runtime.model.id
-            facts["usage"] = answer.usage.model_dump(exclude_defaults=True)
+        if answers:
+            usage = Usage.total(answer.usage for answer in answers)
+            facts["model"] = answers[0].model or self.runtime.model.id
+            facts["usage"] = usage.model_dump(exclude_defaults=True)
         if error is not None:
             facts["fault"] = Fault.of(error).model_dump(mode="json")
         return Outcome(EffectKind.SUMMARY, status, payload, facts)

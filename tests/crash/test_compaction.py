@@ -43,7 +43,7 @@ async def ended(store_url: str, session_id: str = SESSION) -> dict[str, object]:
     """Return what is to be seen of a session afterwards."""
     async with opened_store(store_url) as store:
         view = await view_session(store, session_id)
-        frame = view.frame
+        frame, lease = view.frame, await store.lease(session_id)
         return {
             "place": (view.turns, view.head_revision),
             "frame": (frame.reason, frame.messages, frame.head_revision) if frame else None,
@@ -51,6 +51,7 @@ async def ended(store_url: str, session_id: str = SESSION) -> dict[str, object]:
             "ledger": sorted(entry.source for entry in await store.usage(session_id)),
             "problems": [problem async for problem in store.check()],
             "open effects": (await store.stats())["effects"],
+            "is released": lease is not None and lease.released,
         }
 
 
@@ -62,6 +63,7 @@ EXPECTED = {
     "ledger": ["compaction", "turn"],
     "problems": [],
     "open effects": 0,
+    "is released": True,
 }
 
 

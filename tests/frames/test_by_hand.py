@@ -10,7 +10,8 @@ from sojourn import Residency
 from sojourn.adapters.open import opened_store
 from sojourn.branching import checkout
 from sojourn.compaction import SEED
-from sojourn.errors import CompactionFailed, LeaseHeld, ModelRefused, UnknownSession
+from sojourn.errors import CompactionFailed, InvalidInput, LeaseHeld, ModelRefused, UnknownSession
+from sojourn.events import follow
 from sojourn.frames import Frame
 from sojourn.graph import NodeKind
 from tests.embedded.making import GateAt, problems, seen
@@ -169,6 +170,30 @@ async def test_a_compaction_waits_for_the_turns_that_were_sent_before(store_url:
         await compacting
 
     assert script.summarised == [["one", "1 heard"]]
+
+
+async def test_a_frame_is_told_to_whoever_watches_without_what_it_says(store_url: str) -> None:
+    """In order with the turns around it; a change of tools or model is none of its content."""
+    async with counting_app(store_url, Counting()).open(SESSION) as session:
+        await session.send("one", "t-1")
+        opened = await session.compact("secret")
+        await session.send("two", "t-2")
+    async with counting_app(store_url, Counting()).host() as host:
+        events = [event async for event in follow(host.store, SESSION, "0.0", until_idle=True)]
+
+    told = [(event.kind, event.head_revision) for event in events]
+    assert told == [("turn_committed", 1), ("frame_opened", 2), ("turn_committed", 3)]
+    assert opened.head_revision == 2
+    assert "secret" not in repr(events)
+
+
+async def test_a_session_that_is_closed_here_is_left_alone(store_url: str) -> None:
+    """Nobody would give its lease back."""
+    async with counting_app(store_url, Counting()).open(SESSION) as session:
+        await session.send("one")
+    for asked in (session.compact(), session.open_frame(), session.configure(disable=["x"])):
+        with pytest.raises(InvalidInput, match="closed"):
+            await asked
 
 
 async def test_a_session_that_nobody_made_cannot_be_compacted(store_url: str) -> None:

@@ -255,6 +255,22 @@ async def test_of_a_frames_model_and_a_chosen_one_the_later_word_wins(store_url:
     assert await said(app) == "small"
 
 
+async def test_a_chosen_model_that_is_gone_is_not_silently_replaced(store_url: str) -> None:
+    """The turn fails and names it, until it is taken back."""
+    async with app_of(store_url, Named(BIG), Named(SMALL)).open(SESSION) as session:
+        await session.configure(model="scripted:small")
+    poorer = app_of(store_url, Named(BIG))
+    async with poorer.open(SESSION) as session:
+        failed = await session.send("who?")
+        await session.configure(default_model=True)
+        result = await session.send("who?")
+
+    assert failed.error is not None
+    assert failed.error.type == "UnusableModel"
+    assert "scripted:small" in failed.error.message
+    assert result.text == "big"
+
+
 async def test_a_fork_and_a_child_have_what_was_chosen(store_url: str) -> None:
     """Until it is taken back there."""
     app = app_of(store_url, Named(BIG), Named(SMALL))
@@ -262,6 +278,9 @@ async def test_a_fork_and_a_child_have_what_was_chosen(store_url: str) -> None:
         await session.send("hello")
         await session.configure(model="scripted:small", disable=["add"])
         await session.fork("fork")
+        await session.spawn("child")
+    async with app.open("child") as child:
+        assert (await child.send("who?")).text == "small"
     async with app.open("fork") as fork:
         assert (await fork.send("who?")).text == "small"
         assert (await fork.show()).disabled_tools == ("add",)
