@@ -10,8 +10,8 @@ _MISSING = object()
 def merged(base: Any, first: Any, second: Any) -> Any:
     """Return a state that has what `first` and `second` each changed of `base`, all being JSON.
 
-    Objects are merged by key, and lists that were only appended to get both tails. Where both
-    changed the same in another way, `second` wins.
+    Objects are merged by key; what one side has only appended to a list stands behind what the
+    other has made of it. Where both changed the same in another way, `second` wins.
     """
     if second in (first, base):
         return first
@@ -40,6 +40,8 @@ def _objects(base: dict[str, Any], first: dict[str, Any], second: dict[str, Any]
 
 def _lists(base: list[Any], first: list[Any], second: list[Any]) -> list[Any]:
     size = len(base)
-    if first[:size] == base and second[:size] == base:
+    if second[:size] == base:
         return [*first, *second[size:]]
+    if first[:size] == base:
+        return [*second, *first[size:]]
     return second

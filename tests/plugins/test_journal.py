@@ -6,7 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -17,10 +18,13 @@ from sojourn import Agent, App, Plugin, tool
 from sojourn.adapters.memory import MemoryStore
 from sojourn.hooks import TurnView
 from sojourn.host import SessionHost
+from sojourn.journal import Effect, EffectKind, EffectRef, EffectStatus, Outcome
 from sojourn.messages import CallStatus
+from sojourn.plugin_host import PluginHost
 from sojourn.plugin_journal import MAX_ENTRY_BYTES
 from sojourn.plugin_merge import merged
 from sojourn.plugins import PluginContext, PluginSession
+from sojourn.ports import SessionStore
 from sojourn.reads import ReadScope
 from sojourn.requests import CallTool, CommitTurnRequest, StepTurn, TurnRef
 from sojourn.testing import ScriptedModel
@@ -392,6 +396,84 @@ async def test_what_a_turn_hook_changes_rides_with_the_next_answer() -> None:
     assert rows[1].facts["plugins"]["Counts"]["state"] == 1
 
 
+# Any order
+
+
+class Rows:
+    """A store of nothing but rows, in the order in which they were written."""
+
+    def __init__(self) -> None:
+        self.rows: list[Effect] = []
+
+    async def record_effect(self, ref: EffectRef, outcome: Outcome) -> Effect:
+        """Write a row."""
+        row = Effect(len(self.rows) + 1, ref.effect_key, outcome.kind, outcome.status, "")
+        self.rows.append(replace(row, facts=json.loads(json.dumps(outcome.facts))))
+        return self.rows[-1]
+
+
+class Worker:
+    """A worker's plugin and journal, without anything around them."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._read = 0
+        self.plugin = Notes()
+        self.journal = PluginHost([self.plugin]).build(PluginContext("s-1")).journal
+
+    def note(self, text: str) -> None:
+        """Change the state."""
+        session = self.plugin.made[-1]
+        session.state["notes"].append(text)
+        session.state["by"][text] = len(session.state["notes"])
+        session.revision += 1
+
+    async def record(self) -> None:
+        """Record something."""
+        outcome = Outcome(EffectKind.TOOL, EffectStatus.DONE, b"{}")
+        ref = EffectRef("s-1", "t-1", f"tool/1/{len(self._rows.rows)}", 1)
+        await self.journal.record(cast("SessionStore", self._rows), ref, outcome)
+
+    def absorb(self) -> None:
+        """Read on."""
+        self.journal.absorb(self._rows.rows[self._read :])
+        self._read = len(self._rows.rows)
+
+    @property
+    def state(self) -> Any:
+        """What the plugin has."""
+        return self.plugin.made[-1].state
+
+
+@given(moves=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["note", "record", "absorb"]))))
+async def test_in_whatever_order_workers_change_record_and_read_nothing_is_lost_or_doubled(
+    moves: list[tuple[int, str]],
+) -> None:
+    """When all have recorded and read, all have the same: every note, each once."""
+    rows = Rows()
+    workers = [Worker(rows) for _ in range(3)]
+    notes: list[str] = []
+    for number, move in moves:
+        match move:
+            case "note":
+                notes.append(f"n{len(notes)}")
+                workers[number].note(notes[-1])
+            case "record":
+                await workers[number].record()
+            case _:
+                workers[number].absorb()
+    for worker in workers:
+        await worker.record()
+    workers.append(Worker(rows))
+    for worker in workers:
+        worker.absorb()
+
+    states = [worker.state for worker in workers]
+    assert all(state == states[0] for state in states)
+    assert sorted(states[0]["notes"]) == sorted(notes)
+    assert states[0]["by"].keys() == set(notes)
+
+
 # Merging
 
 JSONS = st.recursive(
@@ -419,7 +501,9 @@ DEEP = {"a": {"x": [1, 2], "y": 1}}
     [
         ([1], [1, 2], [1, 3], [1, 2, 3]),
         (None, [2], [3], [2, 3]),
-        ([1], [2], [1, 3], [1, 3]),
+        ([1], [2], [1, 3], [2, 3]),
+        ([1], [1, 3], [2], [2, 3]),
+        ([1], [2], [3], [3]),
         ({"a": 1}, {"a": 1, "b": 2}, {"a": 1, "c": 3}, {"a": 1, "b": 2, "c": 3}),
         ({"a": 1, "b": 2}, {"b": 2}, {"a": 1, "b": 3}, {"b": 3}),
         ({"a": {"x": [1]}}, {"a": {"x": [1, 2]}}, {"a": {"x": [1], "y": 1}}, DEEP),
