@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TypeVar, cast
@@ -16,6 +17,9 @@ T = TypeVar("T")
 
 # What ends more than a hook, and is not the plugin's own doing.
 _FROM_OUTSIDE = (asyncio.CancelledError, KeyboardInterrupt)
+
+# How often each plugin has failed in each hook since the process began.
+failures: Counter[tuple[str, str]] = Counter()
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +61,7 @@ def attributed(plugin_id: str, hook: str) -> Generator[None]:
     """Name the plugin for whatever it raises; an exit too ends no more than the session."""
     try:
         yield
-    except (*_FROM_OUTSIDE, PluginFailed):
+    except _FROM_OUTSIDE:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, it is named for it
         _warn(plugin_id, hook, error)
@@ -76,6 +80,7 @@ def contained(plugin_id: str, hook: str) -> Generator[None]:
 
 
 def _warn(plugin_id: str, hook: str, error: BaseException) -> None:
+    failures[plugin_id, hook] += 1
     reason, place = _reason(error), place_of(error)
     _log.warning("plugin %s failed in %s: %s at %s", plugin_id, hook, reason, place)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
-from sojourn.errors import TurnAborted
+from sojourn.errors import PluginFailed, TurnAborted
 from sojourn.hooks import AbortTurn, Enqueue, Offer, TurnView
 from sojourn.messages import Message, Role
 from sojourn.models import ToolSpec
 from sojourn.outcome import Abort, Fault, TurnStatus
-from sojourn.plugin_faults import Misbehaved, attributed, contained, required
+from sojourn.plugin_faults import Misbehaved, attributed, required
 from sojourn.plugin_part import PluginPart
 from sojourn.plugin_sessions import PluginSessions, messages_of
 from sojourn.tools import AnyTool
@@ -55,8 +56,10 @@ async def epilogue(plugins: PluginSessions, view: TurnView) -> Interlude:
     """Ask every plugin's `after_turn`; it is too late to end the turn, or to fail it."""
     messages: list[Message] = []
     for part in plugins.having("after_turn"):
-        with contained(part.plugin_id, "after_turn"):
-            messages += _enqueued(await part.ask("after_turn", view))
+        with suppress(PluginFailed):  # it is in the log
+            word = await part.ask("after_turn", view)
+            with attributed(part.plugin_id, "after_turn"):
+                messages += _enqueued(word)
     return Interlude(tuple(messages))
 
 

@@ -147,7 +147,11 @@ class PluginSession:
         return None
 
     def on_event(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Be told of `session_restored` or `turn_committed`; a failure changes nothing."""
+        """Be told of an event, perhaps twice; a failure changes nothing.
+
+        `session_restored`, `turn_committed` (with `turn_id`), `frame_opened` (with `reason`) and
+        `session_configured`; all have `session_id`.
+        """
 
 
 class Plugin(ABC):

@@ -67,6 +67,8 @@ class _Opening:
             if stored is None:
                 raise
             receipt = stored
+        facts = {"session_id": session_id, "reason": self.reason}
+        self.runtime.plugins.emit("frame_opened", facts)
         await self.host.app.probe.reached("compact.after", session_id)
         return FrameOpened.of(receipt, self.place.fencing_token)
 

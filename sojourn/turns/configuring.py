@@ -43,6 +43,7 @@ async def configure_session(host: SessionHost, request: ConfigureSession) -> Con
         # Its catalogue may have been changed, and is not stored so.
         host.residents.forget(session_id)
         raise
+    runtime.plugins.emit("session_configured", {"session_id": session_id})
     return Configured.of(receipt, lease.fencing_token)
 
 

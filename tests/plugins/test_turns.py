@@ -14,6 +14,7 @@ from sojourn.adapters.memory import MemoryStore
 from sojourn.hooks import AbortTurn, Enqueue, Offer, PromptPart, Slot, TurnView
 from sojourn.messages import Message, Role, TextPart, assistant, user
 from sojourn.models import FinishReason, ModelAnswer, ModelRequest
+from sojourn.plugin_faults import failures
 from sojourn.requests import StepTurn
 from sojourn.testing import ScriptedModel
 from sojourn.turns import step_turn
@@ -377,3 +378,36 @@ async def test_a_plugin_without_hooks_costs_no_write_and_no_read() -> None:
 
     assert trips[0] == trips[1] == trips[2]
     assert "hook" not in trips[0]
+
+
+# Events
+
+
+async def test_plugins_are_told_of_what_became_of_their_session() -> None:
+    """In the order in which it happened, with ids and never with content."""
+    told_of: list[tuple[str, Any]] = []
+
+    def listening(event: str, facts: Any) -> None:
+        told_of.append((event, facts))
+
+    app = app_of(Recording(), Hooked(on_event=listening))
+    async with app.open("s-1") as session:
+        await session.send("hello", "t-1")
+        await session.open_frame("what came before")
+        await session.configure(disable=["look"])
+
+    assert told_of == [
+        ("session_restored", {"session_id": "s-1"}),
+        ("turn_committed", {"session_id": "s-1", "turn_id": "t-1"}),
+        ("frame_opened", {"session_id": "s-1", "reason": "opened"}),
+        ("session_configured", {"session_id": "s-1"}),
+    ]
+
+
+async def test_failures_are_counted_by_plugin_and_hook() -> None:
+    """Those that end a turn, and those that are only logged."""
+    before = failures.copy()
+    await played(app_of(Recording(), Hooked("counted", after_turn=raising)))
+    await played(app_of(Recording(), Hooked("counted", before_turn=raising)))
+
+    assert failures - before == {("counted", "after_turn"): 1, ("counted", "before_turn"): 1}
