@@ -96,3 +96,26 @@ def test_a_file_that_cannot_be_written_is_refused(cli: Cli, store_url: str, tmp_
     assert unwritable.code == unknown.code == 1
     assert "cannot be written" in unwritable.err
     assert not list(tmp_path.glob("nobody*"))
+
+
+def test_a_session_goes_to_another_library(cli: Cli, store_url: str, file: str) -> None:
+    """And comes back; what could not be said is told beside the file."""
+    talk(store_url, "chat-42", "look at it")
+    options = ("--store", store_url, "--format", "langchain")
+    out = cli("session", "export", "chat-42", *options).out
+    Path(file).write_text(out, encoding="utf-8")
+    brought = cli("session", "import", file, "--session", "copy", "--store", store_url, "--json")
+
+    assert [json.loads(line)["type"] for line in out.splitlines()] == ["human", "ai", "tool", "ai"]
+    assert (brought.json["format"], brought.json["turns"]) == ("langchain", 1)
+    assert cli("session", "export", "copy", *options).out == out
+
+
+def test_bytes_need_a_blob_store(cli: Cli, store_url: str, tmp_path: Path) -> None:
+    """Without one `--attachments` is wrong usage."""
+    talk(store_url, "chat-42", "hello")
+    export = ("session", "export", "chat-42", "--attachments", "--store", store_url)
+    (tmp_path / "blobs").mkdir()
+
+    assert cli(*export).code == 2
+    assert cli(*export, "--blobs", (tmp_path / "blobs").as_uri()).code == 0
