@@ -103,7 +103,7 @@ def content_hash(commit: Commit) -> str:
     hasher = hashlib.sha256(_canonical(_meaning(commit)))
     for node in commit.nodes:
         head = (node.node_id, node.parent_id or "", node.kind, str(len(node.body)))
-        hasher.update("\0".join(head).encode())
+        hasher.update("\0".join(head).encode(errors="surrogatepass"))
         hasher.update(node.body)
     return hasher.hexdigest()[:32]
 

@@ -99,7 +99,7 @@ def summary_of(text: str) -> Message:
     """
     if not text.strip():
         raise CompactionFailed(reason="the summary is empty")
-    return user(f"{SEED}\n\n{text.strip()}")
+    return user(f"{SEED}\n\n{text.strip()}").well_formed()
 
 
 def check_length(seeds: Sequence[Message], part: Cut) -> None:

@@ -7,11 +7,13 @@ tool's response, `origin` to what a model wrote, and `size_bytes` to a file.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from sojourn.attachment import Attachment
 
@@ -141,6 +143,19 @@ class Message(BaseModel):
     def tool_responses(self) -> tuple[ToolResponsePart, ...]:
         """The tool responses, in order."""
         return tuple(part for part in self.parts if isinstance(part, ToolResponsePart))
+
+    def well_formed(self) -> Message:
+        """Return this message as Unicode text: a surrogate without its partner is U+FFFD.
+
+        Models write such halves, of an emoji that was cut in two; nobody can store or send them.
+        """
+        try:
+            self.encode()
+        except PydanticSerializationError:
+            text = json.dumps(self.model_dump(exclude_none=True), ensure_ascii=False)
+            whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            return Message.model_validate_json(whole)
+        return self
 
     def encode(self) -> bytes:
         """Return the bytes to store; hash these, never a later re-serialisation."""

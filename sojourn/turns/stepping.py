@@ -137,7 +137,7 @@ def _offered(runtime: SessionRuntime) -> tuple[Sequence[ToolSpec], frozenset[str
 
 def _outcome(runtime: SessionRuntime, answer: ModelAnswer, hidden: frozenset[str]) -> Outcome:
     """Return what to record of an answer: whole in one row, with what is refused of it."""
-    message = with_unique_calls(answered(runtime.plugins, answer.message))
+    message = with_unique_calls(answered(runtime.plugins, answer.message).well_formed())
     calls, refused = _resolve(runtime, message, hidden)
     payload = message.encode()
     said = StepAnswer(finish=_finish(message, answer), calls=calls, digest=ids.digest(payload))

@@ -18,9 +18,17 @@ from sojourn.errors import (
     ModelUnavailable,
     UnknownSession,
 )
-from sojourn.messages import Message, assistant
+from sojourn.messages import Message, ToolCallPart, assistant
 from sojourn.models import FinishReason, ModelAnswer
-from tests.embedded.making import SESSION, Answers, GateAt, app_of, unanswered, user_texts
+from tests.embedded.making import (
+    SESSION,
+    Answers,
+    GateAt,
+    app_of,
+    problems,
+    unanswered,
+    user_texts,
+)
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -141,17 +149,27 @@ async def test_a_model_that_cancels_itself_fails_the_turn(store_url: str) -> Non
     assert after.text == "back again"
 
 
-async def test_an_answer_that_cannot_be_stored_fails_the_turn(store_url: str) -> None:
-    """Text that is no Unicode has no bytes."""
+async def test_half_an_emoji_is_stored_as_what_cannot_be_shown(store_url: str) -> None:
+    """In text, arguments, names and call ids; two halves side by side are the emoji."""
+    lone = ToolCallPart(
+        id="call \ud800", name="wo\ud800rk", arguments={"a\ud800": ["\ud83d\ude00"]}
+    )
+    answers = iter([assistant("half \ud800 of it", lone), assistant("all \ud83d\ude00 of it")])
 
     def broken(messages: Sequence[Message]) -> ModelAnswer:
-        return ModelAnswer(assistant("lone \ud800 surrogate"), FinishReason.STOP)
+        return ModelAnswer(next(answers), FinishReason.STOP)
 
     async with app_of(store_url, broken, agent={"model_attempts": 1}).open(SESSION) as session:
         result = await session.send("hello")
+        view = await session.show()
 
-    assert result.status is TurnStatus.FAILED
-    assert result.error is not None
+    assert (result.status, result.text) == (TurnStatus.COMPLETED, "all \U0001f600 of it")
+    assert view.messages[1].text == "half \ufffd of it"
+    call = view.messages[1].parts[1]
+    assert (call["id"], call["name"]) == ("call \ufffd", "wo\ufffdrk")
+    assert call["arguments"] == {"a\ufffd": ["\U0001f600"]}
+    assert [part["status"] for part in view.messages[2].parts] == ["failed"]
+    assert await problems(store_url) == []
 
 
 async def test_a_model_that_fails_after_a_tool_keeps_what_the_tool_did(store_url: str) -> None:

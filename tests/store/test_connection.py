@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ from sojourn.adapters.sqlite import SqliteStore
 from sojourn.adapters.sqlite.connection import GROUP_LIMIT, Connection
 from sojourn.clock import ManualClock
 from sojourn.commit import Commit, CommitReceipt, NewNode
-from sojourn.errors import Contended, HeadConflict, StoreUnavailable, StoreUnusable
+from sojourn.errors import (
+    Contended,
+    HeadConflict,
+    InvalidInput,
+    StoreUnavailable,
+    StoreUnusable,
+)
 from sojourn.reads import ReadScope
 from sojourn.testing.conformance.making import (
     chain,
@@ -25,6 +32,8 @@ from sojourn.testing.conformance.making import (
     path_ids,
     wish,
 )
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -369,3 +378,17 @@ async def test_a_table_that_is_gone_is_unusable(
         await sqlite_store.receipt("s", "t1")
     with pytest.raises(StoreUnusable):
         await grown(sqlite_store, "a")
+
+
+async def test_what_sqlite_cannot_hold_is_refused_by_name(sqlite_store: SqliteStore) -> None:
+    """Half a character, or a number of more than 64 bits: never as an error of the driver's."""
+    (commit,) = await commits(sqlite_store, 1)
+    half = replace(commit, nodes=(replace(commit.nodes[0], kind="raw\ud800"),))
+
+    with pytest.raises(InvalidInput, match="SQLite keeps"):
+        await sqlite_store.commit(half)
+    with pytest.raises(InvalidInput, match="SQLite keeps"):
+        await sqlite_store.node("s00", "\ud800")
+    with pytest.raises(InvalidInput, match="SQLite keeps"):
+        await sqlite_store.forget_intents(LONG_AGO, 2**64)
+    assert (await sqlite_store.commit(commit)).head_revision == 1

@@ -98,7 +98,7 @@ class Connection(aiosqlite.Connection):
         # Whoever comes first runs the jobs of all who wait; the queue is first in, first out, so
         # when this returns the job is done.
         await self._execute(self._drain)  # type: ignore[no-untyped-call]
-        if isinstance(job.error, errors.RAW):
+        if isinstance(job.error, (*errors.RAW, *errors.UNFIT)):
             raise errors.translated(job.error, self._url) from job.error
         if job.error is not None:
             raise job.error

@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from sojourn.errors import Contended, StoreError, StoreUnavailable, StoreUnusable
+from sojourn.errors import (
+    Contended,
+    InvalidInput,
+    SojournError,
+    StoreUnavailable,
+    StoreUnusable,
+)
 
 _PRIMARY = 0xFF
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
@@ -26,10 +32,14 @@ _LASTING = {
 
 # What comes of reading a damaged file: of SQLite, of its driver, and of what rows hold.
 RAW = (sqlite3.Error, UnicodeDecodeError, json.JSONDecodeError)
+# What comes of writing or asking for what SQLite cannot hold.
+UNFIT = (UnicodeEncodeError, OverflowError)
 
 
-def translated(error: BaseException, url: str) -> StoreError:
-    """Return the store error that tells the caller whether trying again can help."""
+def translated(error: BaseException, url: str) -> SojournError:
+    """Return the error that tells the caller whether trying again can help."""
+    if isinstance(error, UNFIT):
+        return InvalidInput(reason="SQLite keeps no half characters, no numbers beyond 64 bits")
     if not isinstance(error, sqlite3.Error):
         return StoreUnusable(url=url, reason=_LASTING[sqlite3.SQLITE_CORRUPT])
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
