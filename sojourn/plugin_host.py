@@ -68,6 +68,7 @@ class PluginHost:
         for plugin in self._plugins:
             with attributed(plugin.id, "receive"):
                 text = required(str, plugin.receive(text))
+                text.encode()  # fails for what is no Unicode text
         return text
 
     def unregister(self, session_id: str) -> None:

@@ -88,6 +88,7 @@ def answered(plugins: PluginSessions, message: Message) -> Message:
             changed = required(Message, part.session.answer(message))
             if changed.role is not message.role or _calls(changed) != _calls(message):
                 raise Misbehaved("it changed more of the answer than its content")
+            changed.encode()  # fails for what is no Unicode text
             message = changed
     return message
 
@@ -108,7 +109,8 @@ def offered(
 def aborted(plugin_id: str, word: AbortTurn) -> Abort:
     """Return how a plugin ends a turn."""
     line = next(iter(required(str, word.reason).strip().splitlines()), "") or "without a reason"
-    error = TurnAborted(plugin_id=plugin_id, reason=line[:MAX_REASON_CHARS])
+    line = line[:MAX_REASON_CHARS].encode(errors="replace").decode()
+    error = TurnAborted(plugin_id=plugin_id, reason=line)
     return Abort(
         status=TurnStatus.LIMIT if word.limit else TurnStatus.FAILED, fault=Fault.of(error)
     )
@@ -139,6 +141,7 @@ def _enqueued(word: object) -> list[Message]:
         raise Misbehaved.by_returning(word, "AbortTurn or Enqueue")
     messages = messages_of(word.messages)
     for message in messages:
+        message.encode()  # fails for what is no Unicode text
         if message.role not in (Role.USER, Role.SYSTEM):
             raise Misbehaved(f"it enqueued a message of role {message.role.value}")
     return messages

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from sojourn import Agent, App, TurnResult, TurnStatus, tool
 from sojourn.adapters.memory import MemoryStore
+from sojourn.errors import PluginFailed
 from sojourn.hooks import AbortTurn, Enqueue, Offer, PromptPart, Slot, TurnView
 from sojourn.messages import Message, Role, TextPart, assistant, user
 from sojourn.models import FinishReason, ModelAnswer, ModelRequest
@@ -279,6 +280,8 @@ async def test_after_a_turn_plugins_may_leave_word_for_the_next_one() -> None:
         (returning("stop"), "it returned str, not AbortTurn or Enqueue"),
         (returning(Enqueue(["text"])), "it returned str, not Message"),  # type: ignore[list-item]
         (returning(Enqueue([assistant("me")])), "it enqueued a message of role assistant"),
+        (returning(Enqueue([user("\ud800")])), "PydanticSerializationError"),
+        (returning(AbortTurn(None)), "it returned NoneType, not str"),  # type: ignore[arg-type]
     ],
 )
 async def test_a_plugin_that_fails_between_steps_ends_the_turn(
@@ -411,3 +414,46 @@ async def test_failures_are_counted_by_plugin_and_hook() -> None:
     await played(app_of(Recording(), Hooked("counted", before_turn=raising)))
 
     assert failures - before == {("counted", "after_turn"): 1, ("counted", "before_turn"): 1}
+
+
+# Messages of users
+
+
+async def test_a_message_is_kept_as_plugins_receive_it() -> None:
+    """In their order; the same text under the same id is still the same turn."""
+
+    class Receiving(Hooked):
+        def __init__(self, name: str, text: str) -> None:
+            super().__init__(name)
+            self._text = text
+
+        @override
+        def receive(self, text: str) -> str:
+            return f"{text} {self._text}"
+
+    model = Recording()
+    async with app_of(model, Receiving("a", "one"), Receiving("b", "two")).open("s-1") as session:
+        first = await session.send("hello", "t-1")
+        again = await session.send("hello", "t-1")
+        view = await session.show()
+
+    assert told(view) == ["user: hello one two", "assistant: you said hello one two"]
+    assert (first, len(model.asked)) == (again, 1)
+
+
+@pytest.mark.parametrize("answer", [None, 5, "\ud800"])
+async def test_a_message_that_a_plugin_cannot_receive_is_refused(answer: Any) -> None:
+    """Nothing is written: it might have had to be changed first."""
+
+    class Odd(Hooked):
+        @override
+        def receive(self, text: str) -> str:
+            kept: str = answer
+            return kept
+
+    store = MemoryStore()
+    async with app_of(Recording(), Odd("odd"), store=store).open("s-1") as session:
+        with pytest.raises(PluginFailed, match="'odd' failed in receive"):
+            await session.send("hello")
+
+    assert (await store.stats())["effects"] == 0
