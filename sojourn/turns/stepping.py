@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sojourn import ids
 from sojourn import turn as machine
 from sojourn.draft import Draft
@@ -12,12 +10,13 @@ from sojourn.host import SessionHost
 from sojourn.journal import EffectKind, EffectRef, EffectStatus, Outcome, model_key
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import Message, ToolCallPart
-from sojourn.models import FinishReason, ModelAnswer, ModelRequest, ToolSpec
+from sojourn.models import FinishReason, ModelAnswer
 from sojourn.outcome import Abort, Fault, TurnOutcome
-from sojourn.plugin_turns import answered, offered, transformed
+from sojourn.plugin_turns import answered
 from sojourn.requests import CommitTurnRequest, StepTurn, TurnRef
 from sojourn.runtime import SessionRuntime
 from sojourn.turn import StepAnswer, ToolCallRef
+from sojourn.turns.asking import question
 from sojourn.turns.committing import commit_turn
 from sojourn.turns.interludes import Interludes
 from sojourn.window import estimated
@@ -115,24 +114,9 @@ async def _ask(host: SessionHost, interludes: Interludes, step: StepTurn) -> Out
         return abort
     runtime, turn = interludes.resident.runtime, step.turn
     conversation = [*runtime.messages(), *interludes.draft.messages()]
-    tools, hidden = _offered(runtime)
-    request = ModelRequest(
-        model=runtime.model,
-        instructions=runtime.instructions(),
-        messages=await transformed(runtime.plugins, conversation),
-        tools=tools,
-        session_id=turn.session_id,
-        turn_id=turn.turn_id,
-    )
+    request, hidden = await question(runtime, turn.turn_id, conversation)
     await host.app.probe.reached("model.calling", turn.session_id)
     return _outcome(runtime, await host.provider(runtime).complete(request), hidden)
-
-
-def _offered(runtime: SessionRuntime) -> tuple[Sequence[ToolSpec], frozenset[str]]:
-    """Return the tools as the model sees them, and the ids of those that plugins hide."""
-    if not runtime.plugins.having("offer"):
-        return runtime.catalog.specs(), frozenset()
-    return offered(runtime.plugins, runtime.catalog.shown())
 
 
 def _outcome(runtime: SessionRuntime, answer: ModelAnswer, hidden: frozenset[str]) -> Outcome:

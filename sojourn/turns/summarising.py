@@ -21,9 +21,11 @@ from sojourn.host import SessionHost
 from sojourn.journal import SUMMARY_KEY, Effect, EffectKind, EffectRef, EffectStatus, Outcome
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import Message, user
-from sojourn.models import FinishReason, ModelAnswer, ModelRequest
+from sojourn.models import FinishReason, ModelAnswer
 from sojourn.outcome import Fault
+from sojourn.plugin_turns import answered
 from sojourn.runtime import SessionRuntime
+from sojourn.turns.asking import question
 from sojourn.usage import Usage, UsageEntry
 
 
@@ -81,6 +83,7 @@ class Summariser:
         keeper = LeaseKeeper(
             self.host.store, self.ref.session_id, self.ref.fencing_token, self.host.app.timings
         )
+        # Without plugins' states: the frame's commit has them, and the turn's journal outlives it.
         effect = await self.host.store.record_effect(self.ref, await keeper.run(self._made(part)))
         return Summary.of(effect)
 
@@ -106,20 +109,14 @@ class Summariser:
         for piece in part.pieces(self.runtime.model.room):
             messages, _ = healed_messages(piece, self.ref.session_id)
             answers.append(await self._asked([*earlier, *messages]))
-            earlier = [summary_of(_usable(answers[-1]))]
+            told = answered(self.runtime.plugins, answers[-1].message)
+            earlier = [summary_of(_usable(answers[-1], told))]
         return earlier[0]
 
     async def _asked(self, messages: Sequence[Message]) -> ModelAnswer:
         """Ask the model as the session would, so that its provider's cache serves it."""
         runtime = self.runtime
-        request = ModelRequest(
-            model=runtime.model,
-            instructions=runtime.instructions(),
-            messages=[*messages, user(PROMPT)],
-            tools=runtime.catalog.specs(),
-            session_id=self.ref.session_id,
-            turn_id=self.ref.turn_id,
-        )
+        request, _ = await question(runtime, self.ref.turn_id, messages, user(PROMPT))
         seconds = self.host.app.agent(runtime.policy.agent).model_timeout.total_seconds()
         try:
             async with asyncio.timeout(seconds):
@@ -154,7 +151,7 @@ def recorded(effects: Sequence[Effect]) -> Effect | None:
     return next((each for each in effects if each.effect_key == SUMMARY_KEY), None)
 
 
-def _usable(answer: ModelAnswer) -> str:
+def _usable(answer: ModelAnswer, told: Message) -> str:
     if answer.finish_reason is FinishReason.LENGTH:
         raise CompactionFailed(reason="the summary was cut off at the model's output limit")
-    return answer.message.text
+    return told.text

@@ -63,6 +63,46 @@ async def test_a_plugin_may_sum_up_instead_of_the_model(store_url: str) -> None:
     assert [message.text for message in view.messages] == ["one", "1 heard"]
 
 
+class Discreet(Plugin):
+    """Keeps a word from the model, and another one from what is kept of its answers."""
+
+    @override
+    def session(self, context: PluginContext) -> PluginSession:
+        return Censor()
+
+
+class Censor(PluginSession):
+    """Replaces both."""
+
+    @override
+    def context(self, messages: Sequence[Message]) -> Sequence[Message]:
+        return [replaced(message, "Alice", "A.") for message in messages]
+
+    @override
+    def answer(self, message: Message) -> Message:
+        return replaced(message, "Bob", "B.")
+
+
+def replaced(message: Message, old: str, new: str) -> Message:
+    """Return a message with another word in it."""
+    return Message.decode(message.encode().replace(old.encode(), new.encode()))
+
+
+async def test_what_plugins_keep_from_the_model_is_kept_from_it_in_a_summary_too(
+    store_url: str,
+) -> None:
+    """A compaction is a question as any other; what is asked for stays as it is."""
+    script = Counting("Bob was mentioned")
+    async with counting_app(store_url, script, plugins=[Discreet()]).open(SESSION) as session:
+        await session.send("ask Alice")
+        await session.send("two")
+        await session.compact()
+        await session.send("three")
+
+    assert script.summarised == [["ask A.", "1 heard"]]
+    assert script.asked[-1][0] == f"{SEED}\n\nB. was mentioned"
+
+
 async def test_a_plugin_that_fails_leaves_the_session_as_it_was(store_url: str) -> None:
     """The failure names it, and does not quote it."""
     app = counting_app(store_url, Counting(), plugins=[Notes(fails=True)])
