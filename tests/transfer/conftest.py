@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,14 @@ Urls = tuple[str, str]
 
 
 @pytest.fixture(params=PAIRS, ids="-to-".join)
-def urls(request: pytest.FixtureRequest, tmp_path: Path, migrated: str) -> Iterator[Urls]:
-    """Return the URLs of two stores."""
-    with database(migrated) as postgres:
-        known = {"memory": "memory://", "postgres": postgres}
-        known["sqlite"] = f"sqlite:///{tmp_path}/sojourn.db"
-        source, target = request.param
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Urls]:
+    """Return the URLs of two stores; a database is made only where one is of that kind."""
+    known = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/sojourn.db"}
+    source, target = request.param
+    with ExitStack() as made:
+        if "postgres" in request.param:
+            migrated: str = request.getfixturevalue("migrated")
+            known["postgres"] = made.enter_context(database(migrated))
         yield known[source], known[target]
 
 
