@@ -90,6 +90,8 @@ class Guarded:
             await refuse(send, 401)
         elif scope["type"] == "http" and (FOLDER / "ill").exists():
             await refuse(send, int((FOLDER / "ill").read_text()))
+        elif (FOLDER / "babble").exists() and scope["method"] == "POST":
+            await refuse(send, 200, "{]")
         elif self._is_forgotten(headers.get(b"mcp-session-id", b"")):
             await refuse(send, 400, FORGOTTEN)
         else:
@@ -105,7 +107,7 @@ class Guarded:
 
 async def refuse(send: Send, status: int, body: str = f"go away, {TOKEN}") -> None:
     """Answer with a status."""
-    headers = [(b"content-type", b"application/json" if body == FORGOTTEN else b"text/plain")]
+    headers = [(b"content-type", b"application/json" if body[0] == "{" else b"text/plain")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body.encode()})
 

@@ -151,6 +151,7 @@ def answered(method: str, params: Json, request: int) -> Json:
             }
         }
     if method == "tools/list":
+        note("listed", str(params.get("cursor", 0)))
         return {"result": listing(params.get("cursor"))}
     if method == "tools/call" and params["name"] in named():
         return {"result": named()[params["name"]](params.get("arguments", {}), request)}

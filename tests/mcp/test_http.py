@@ -10,7 +10,14 @@ import pytest
 from pydantic import SecretStr
 
 from sojourn.adapters.mcp.server import McpServer
-from sojourn.errors import InvalidInput, ToolLost, ToolRefused, ToolRetry, ToolTimedOut
+from sojourn.errors import (
+    InvalidInput,
+    ResultUnserialisable,
+    ToolLost,
+    ToolRefused,
+    ToolRetry,
+    ToolTimedOut,
+)
 from sojourn.mcp import FromEnv
 from tests.mcp.http_making import HttpServer
 from tests.mcp.making import (
@@ -125,6 +132,16 @@ async def test_a_forgotten_session_is_told_in_two_ways(
             await call(server, "echo", {"text": "on"})
 
         assert (await call(server, "echo", {"text": "on"})).value == "on"
+
+
+async def test_an_answer_that_cannot_be_read_is_no_refusal(http: HttpServer) -> None:
+    """The tool has run, for all that anybody knows; what it answered is not kept."""
+    async with opened(http.server()) as server:
+        held = tool_of(server, "echo")
+        http.flag("babble")
+        result = await held.call({"text": "on"}, context())
+
+    assert isinstance(result.failure, ResultUnserialisable)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -190,13 +191,45 @@ async def test_a_server_that_hangs_holds_an_opening_up_for_its_deadline_only(raw
     """It has no tools until it answers; closing does not wait for it."""
     raw.flag("mute")
 
-    async with asyncio.timeout(10):
-        async with opened(raw.server(open_timeout=0.3)) as server:
-            await disconnected(server, "it did not answer within 0.3 s")
+    async with asyncio.timeout(30):
+        async with opened(raw.server(open_timeout=2)) as server:
+            await disconnected(server, "it did not answer within 2 s")
             assert names(server) == []
             raw.unflag("mute")
             await connected(server)
             assert names(server) == ALL
+
+
+async def test_a_server_that_cannot_start_is_tried_again_ever_later(raw: Raw) -> None:
+    """The pauses grow, from a quarter of a second at the least."""
+    raw.flag("refuse")
+    clock = asyncio.get_running_loop()
+
+    async with opened(raw.server()):
+        began = clock.time()
+        await raw.noted("pids", 4)
+
+    assert clock.time() - began > 0.25 + 0.5 + 1
+
+
+async def test_a_server_that_is_busy_with_a_call_is_not_taken_for_dead(
+    raw: Raw, tmp_path: Path
+) -> None:
+    """It is looked at when it has time; then a server that says nothing more is given up."""
+    idle = Raw(tmp_path)  # which tells the time by being looked at as often
+    async with (
+        opened(raw.server(keepalive=0.1, open_timeout=2)) as server,
+        opened(idle.server(keepalive=0.1)),
+    ):
+        await connected(server)
+        running = asyncio.create_task(call(server, "wait"))
+        await raw.noted("waiting")
+        raw.flag("mute")
+        await idle.noted("listed", len(idle.lines("listed")) + 30)
+        assert server.state.is_connected
+        raw.flag("go")
+        assert (await running).value == "done"
+        await disconnected(server, "it did not answer within 2 s")
 
 
 async def test_a_tool_that_is_renamed_is_listed_again(raw: Raw) -> None:

@@ -8,15 +8,16 @@ from datetime import timedelta
 from typing import cast
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED
+from mcp_types import CONNECTION_CLOSED, PARSE_ERROR
 from pydantic import ValidationError
 
 from sojourn.adapters.mcp.http import GONE, LOST, NOT_SENT, OURS, REFUSED
 from sojourn.adapters.mcp.wire import TOLD, Sending, sending
 from sojourn.errors import ResultUnserialisable, SojournError, ToolLost, ToolRefused, ToolRetry
 
-# How the SDK's transport begins what it says, in the server's place, of an answer that broke off.
-_BROKE_OFF = "SSE stream"
+# How the SDK's transport begins what it says, in the server's place, of an answer that broke off,
+# and of one that cannot be read.
+_BROKE_OFF, _UNREADABLE = "SSE stream", "Failed to parse"
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def truthful(tool: str, server: str, doubted: Callable[[], None]) -> Iterator[No
             doubted()
         raise _failure(tool, server, code, told, has_left=own.has_left) from None
     except ValidationError:
-        raise ResultUnserialisable(tool=tool, reason="it is not what MCP calls a result") from None
+        raise _no_result(tool) from None
     except RuntimeError:
         if own.has_left:
             raise
@@ -85,10 +86,16 @@ def _failure(tool: str, server: str, code: int, told: str, *, has_left: bool) ->
         return _not_sent(server, "it has been started anew")
     if code == LOST or (code == CONNECTION_CLOSED and (not told or told.startswith(_BROKE_OFF))):
         return ToolLost(tool=tool, reason=f"MCP server {server!r} broke off")
+    if code == PARSE_ERROR and told.startswith(_UNREADABLE):
+        return _no_result(tool)
     kind = _status(told) if code == REFUSED else f"MCP error {code}"
     failure = ToolRefused(tool=tool, reason=kind)
     failure.detail = told or None
     return failure
+
+
+def _no_result(tool: str) -> ResultUnserialisable:
+    return ResultUnserialisable(tool=tool, reason="it is not what MCP calls a result")
 
 
 def _not_sent(server: str, reason: str) -> ToolRetry:
