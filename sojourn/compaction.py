@@ -66,6 +66,11 @@ class Cut:
         return pieces
 
 
+def compaction_of(head_revision: int) -> str:
+    """Return what the compaction of a turn is called that begins on this head."""
+    return f"compact/{head_revision}"
+
+
 def cut(graph: SessionGraph, keep_turns: int, room: int | None) -> Cut | None:
     """Cut the current frame so that its last `keep_turns` turns stay, if they are short enough.
 

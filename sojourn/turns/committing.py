@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from sojourn.commit import Commit, CommitReceipt
+from sojourn.compaction import compaction_of
 from sojourn.draft import Draft
 from sojourn.errors import HeadConflict, LeaseLost, SojournError, UnknownTurn
 from sojourn.host import SessionHost
@@ -69,12 +70,28 @@ async def answer_text(host: SessionHost, session_id: str, outcome: TurnOutcome) 
 async def _committed_once(host: SessionHost, request: CommitTurnRequest) -> CommitReceipt:
     try:
         return await _commit(host, request)
-    except SojournError:
+    except SojournError as error:
         # Another attempt may have come first: then its journal is gone and the head has moved.
         receipt = await host.store.receipt(request.turn.session_id, request.turn.turn_id)
-        if receipt is None:
+        if receipt is not None:
+            return receipt
+        moved = await _in_its_frame(host, request) if isinstance(error, HeadConflict) else None
+        if moved is None:
             raise
-        return receipt
+        return await _commit(host, moved)
+
+
+async def _in_its_frame(host: SessionHost, request: CommitTurnRequest) -> CommitTurnRequest | None:
+    """Return the request on the head of the frame that the turn has opened, if it has.
+
+    A cancel may stop whoever compacts when that is committed and not told yet.
+    """
+    turn = request.turn
+    receipt = await host.store.receipt(turn.session_id, compaction_of(turn.head_revision))
+    if receipt is None:
+        return None
+    turn = turn.model_copy(update={"head_revision": receipt.head_revision})
+    return request.model_copy(update={"turn": turn})
 
 
 async def _commit(host: SessionHost, request: CommitTurnRequest) -> CommitReceipt:

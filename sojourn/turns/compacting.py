@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sojourn import ids
 from sojourn.choices import ContextMark
 from sojourn.commit import Commit
-from sojourn.compaction import Cut, cut, frame_nodes, summary_of
+from sojourn.compaction import Cut, compaction_of, cut, frame_nodes, summary_of
 from sojourn.errors import SojournError
 from sojourn.frames import Frame, FramePolicy, FrameReason
 from sojourn.host import SessionHost
@@ -122,7 +122,7 @@ async def compact_turn(host: SessionHost, request: CompactTurn) -> FrameOpened:
         StoreError: as `SessionStore.commit`.
     """
     turn = request.turn
-    operation_id = f"compact/{turn.head_revision}"
+    operation_id = compaction_of(turn.head_revision)
     await host.app.probe.reached("compact.before", turn.session_id)
     receipt = await host.store.receipt(turn.session_id, operation_id)
     if receipt is not None:

@@ -156,6 +156,25 @@ async def test_a_turn_that_no_longer_fits_ends_as_limit_and_says_why(store_url: 
     assert len(asked) == 3
 
 
+async def test_a_cancel_that_meets_the_opening_of_a_frame_wins(store_url: str) -> None:
+    """The frame is committed by then; the turn goes by the head that it has made."""
+    script, probe = Counting(), GateAt("compact.after")
+    app = counting_app(store_url, script, compact_at=0.5, compact_keep=0, probe=probe)
+    async with app.open(SESSION) as session:
+        for number in range(3):
+            await session.send(f"{number} {LONG}")
+        turn = await session.submit(f"3 {LONG}")
+        await probe.gate.reached()
+        assert await turn.cancel() is True
+        result = await turn.result()
+        probe.gate.open()
+        again = await session.send("go on")
+
+    assert (result.status, result.head_revision) == (TurnStatus.CANCELLED, 5)
+    assert again.head_revision == 6
+    assert await problems(store_url) == []
+
+
 def test_compaction_needs_to_know_how_much_a_model_can_read() -> None:
     """The refusal says how to tell it; without compaction nobody needs to know."""
     with pytest.raises(MissingContextWindow, match="context_window_tokens"):

@@ -63,7 +63,7 @@ async def test_a_plugin_may_sum_up_instead_of_the_model(store_url: str) -> None:
     assert [message.text for message in view.messages] == ["one", "1 heard"]
 
 
-class Discreet(Plugin):
+class Tactful(Plugin):
     """Keeps a word from the model, and another one from what is kept of its answers."""
 
     @override
@@ -93,7 +93,7 @@ async def test_what_plugins_keep_from_the_model_is_kept_from_it_in_a_summary_too
 ) -> None:
     """A compaction is a question as any other; what is asked for stays as it is."""
     script = Counting("Bob was mentioned")
-    async with counting_app(store_url, script, plugins=[Discreet()]).open(SESSION) as session:
+    async with counting_app(store_url, script, plugins=[Tactful()]).open(SESSION) as session:
         await session.send("ask Alice")
         await session.send("two")
         await session.compact()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from sojourn import TurnStatus, tool
+from sojourn import App, TurnStatus, tool
 from sojourn.compaction import SEED
 from sojourn.errors import (
     CompactionFailed,
@@ -19,6 +20,7 @@ from sojourn.errors import (
 )
 from sojourn.models import ModelSpec
 from sojourn.testing import ScriptedModel
+from tests.embedded.making import GateAt
 from tests.frames.making import LONG, SUMMARY, WINDOW, Counting
 from tests.support.gate import Gate
 from tests.support.scene import Scene, until
@@ -108,6 +110,24 @@ async def test_a_turn_can_be_cancelled_while_its_session_is_compacted(scene: Sce
     assert (view.turns, view.head_revision) == (4, 4)
 
 
+async def test_a_cancel_that_meets_the_opening_of_a_frame_wins(scene: Scene) -> None:
+    """The frame is committed by then; the turn goes by the head that it has made."""
+    probe = GateAt("compact.after")
+    app = scene.app(counting(Counting()), compact_at=0.5, compact_keep=0)
+    async with scene.played_by(replace(app, probe=probe)) as session:
+        for number in range(3):
+            await session.send(f"{number} {LONG}")
+        turn = await session.submit(f"3 {LONG}")
+        await probe.gate.reached()
+        assert await turn.cancel() is True
+        result = await turn.result()
+        probe.gate.open()
+        again = await session.send("go on")
+
+    assert (result.status, result.head_revision) == (TurnStatus.CANCELLED, 5)
+    assert again.head_revision == 6
+
+
 async def test_a_compaction_by_hand_waits_for_the_turns_that_were_sent_before(
     scene: Scene,
 ) -> None:
@@ -194,17 +214,15 @@ async def test_choices_survive_the_worker_and_the_run(scene: Scene) -> None:
 
     other = ScriptedModel(lambda _: "the other one", ModelSpec("scripted:other"))
 
-    def app() -> object:
-        made = scene.app(counting(Counting()), add)
-        object.__setattr__(made, "models", (other,))
-        return made
+    def app() -> App:
+        return replace(scene.app(counting(Counting()), add), models=(other,))
 
-    async with scene.played_by(app()) as session:  # type: ignore[arg-type]
+    async with scene.played_by(app()) as session:
         assert (await session.send("who?")).text == "1 heard"
         configured = await session.configure(model="scripted:other", disable=["add"])
         assert (await session.send("who?")).text == "the other one"
         await session.park()
-    async with scene.played_by(app()) as session:  # type: ignore[arg-type]
+    async with scene.played_by(app()) as session:
         assert (await session.send("who?")).text == "the other one"
         view = await session.show()
 
