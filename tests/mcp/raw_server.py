@@ -19,6 +19,8 @@ from typing import Any
 FOLDER = Path(sys.argv[1])
 PAGE = 3
 PNG = b"\x89PNG and so on"
+MODERN = ["2026-07-28"]
+FRESH = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
 Json = dict[str, Any]
 
 lock = threading.Lock()
@@ -40,7 +42,8 @@ def say(message: Json) -> None:
 
 def text(said: str, *, is_error: bool = False) -> Json:
     """Return a result of one text."""
-    return {"content": [{"type": "text", "text": said}], "isError": is_error}
+    content = [{"type": "text", "text": said}]
+    return {"content": content, "isError": is_error, "resultType": "complete"}
 
 
 def echo(arguments: Json, _: int) -> Json:
@@ -137,11 +140,22 @@ def listing(cursor: str | None) -> Json:
         for name in names[start : start + PAGE]
     ]
     more = {"nextCursor": str(start + PAGE)} if start + PAGE < len(names) else {}
-    return {"tools": page} | more
+    return {"tools": page} | more | (FRESH if (FOLDER / "modern").exists() else {})
+
+
+def discovered(method: str) -> Json:
+    """Return what a server answers that knows no handshake any more."""
+    if method == "initialize":
+        supported = {"supported": MODERN, "requested": "2025-11-25"}
+        return {"error": {"code": -32022, "message": "what is that?", "data": supported}}
+    tools = {"supportedVersions": MODERN, "capabilities": {"tools": {}}}
+    return {"result": tools | FRESH}
 
 
 def answered(method: str, params: Json, request: int) -> Json:
     """Return the answer to a request, as `result` or `error`."""
+    if (FOLDER / "modern").exists() and method in {"initialize", "server/discover"}:
+        return discovered(method)
     if method == "initialize":
         return {
             "result": {

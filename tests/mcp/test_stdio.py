@@ -177,6 +177,19 @@ async def test_a_server_that_is_down_has_no_tools_and_says_why(raw: Raw) -> None
         assert server.revision > before
 
 
+async def test_a_server_that_knows_no_handshake_is_met_without(raw: Raw) -> None:
+    """As the protocol of 2026-07-28 has it; its list is looked at now and then."""
+    raw.flag("modern")
+
+    async with opened(raw.server(keepalive=0.2)) as server:
+        assert names(server) == ALL
+        assert (await call(server, "echo", {"text": "hello"})).value == "hello"
+        revision = server.revision
+        raw.flag("names", "shout")
+        await moved(server, revision)
+        assert "shout" in names(server)
+
+
 async def test_a_server_that_cannot_start_says_why(raw: Raw) -> None:
     """What it wrote to its standard error helps whoever looks, and holds nothing up."""
     raw.flag("refuse")

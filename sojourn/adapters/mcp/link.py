@@ -22,7 +22,7 @@ from mcp_types import (
 
 from sojourn.adapters.mcp.failures import reason_of, truthful
 from sojourn.adapters.mcp.last_words import LastWords
-from sojourn.adapters.mcp.listing import listed
+from sojourn.adapters.mcp.listing import introduced, listed
 from sojourn.adapters.mcp.quiet import quiet
 from sojourn.adapters.mcp.remote import Called, RemoteTool
 from sojourn.adapters.mcp.results import value_of
@@ -183,7 +183,7 @@ class Link:
         self._waiting = anyio.CancelScope()
         with self._waiting, anyio.fail_after(self._times.patience.total_seconds()):
             if is_new:
-                await session.initialize()
+                await introduced(session)
             tools = await listed(session)
             self._session, self._reason = session, ""
             self._told(tools)

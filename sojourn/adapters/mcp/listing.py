@@ -1,13 +1,36 @@
-"""Asking a server for its tools: all pages of them, and not for ever."""
+"""Getting to know a server: its protocol, and all pages of its tools, but not for ever."""
 
 from __future__ import annotations
 
 from mcp.client.session import ClientSession
-from mcp_types import PaginatedRequestParams, Tool
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    METHOD_NOT_FOUND,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    PaginatedRequestParams,
+    Tool,
+)
 
+from sojourn.adapters.mcp.http import REFUSED
 from sojourn.adapters.mcp.remote import RemoteTool
 
 MAX_PAGES = 200
+# How a server says that it knows no handshake.
+_NO_HANDSHAKE = frozenset({METHOD_NOT_FOUND, UNSUPPORTED_PROTOCOL_VERSION, REFUSED})
+
+
+async def introduced(session: ClientSession) -> None:
+    """Agree with the server on a protocol: by the handshake, or without where it knows none.
+
+    Raises:
+        MCPError: it knows neither.
+    """
+    try:
+        await session.initialize()
+    except MCPError as error:
+        if error.code not in _NO_HANDSHAKE:
+            raise
+        await session.discover()
 
 
 async def listed(session: ClientSession) -> tuple[RemoteTool, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import anyio
 from mcp.client._transport import ReadStream, WriteStream  # pyright: ignore[reportPrivateImportUsage]
@@ -116,6 +116,8 @@ def _discreet(item: SessionMessage | Exception) -> SessionMessage | Exception:
     if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCError):
         return item
     told = item.message.error
-    error = ErrorData(code=told.code, message=f"MCP error {told.code}", data={TOLD: told.message})
+    data = dict(cast("dict[str, object]", told.data)) if isinstance(told.data, dict) else {}
+    data[TOLD] = told.message
+    error = ErrorData(code=told.code, message=f"MCP error {told.code}", data=data)
     message = item.message.model_copy(update={"error": error})
     return SessionMessage(message, metadata=item.metadata)
