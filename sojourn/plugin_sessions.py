@@ -10,6 +10,7 @@ from sojourn.hooks import CompactionView, PromptPart, Slot
 from sojourn.messages import Message
 from sojourn.plugin_faults import Misbehaved, attributed, contained, given, required
 from sojourn.plugin_journal import PluginJournal
+from sojourn.plugin_messages import check_pairs, storable
 from sojourn.plugin_part import Hook, PluginPart
 from sojourn.plugin_state import PluginEntry
 from sojourn.plugins import PluginSession
@@ -74,7 +75,8 @@ class PluginSessions:
         for part in self.by_priority("compact"):
             answer = await part.ask("compact", view, seconds=COMPACTION_SECONDS)
             with attributed(part.plugin_id, "compact"):
-                seed = [] if answer is None else messages_of(answer)
+                seed = [] if answer is None else storable(answer)
+                check_pairs(seed)
             if seed:
                 return seed
         return None
@@ -149,14 +151,3 @@ def _prompt(session: PluginSession) -> list[PromptPart]:
     if not isinstance(text, list | tuple):
         raise Misbehaved.by_returning(text, "str")
     return [required(PromptPart, each) for each in cast("Iterable[object]", text)]
-
-
-def messages_of(answer: object) -> list[Message]:
-    """Return a hook's messages.
-
-    Raises:
-        Misbehaved: they are none.
-    """
-    if not isinstance(answer, Iterable):
-        raise Misbehaved.by_returning(answer, "Sequence")
-    return [required(Message, each) for each in cast("Iterable[object]", answer)]

@@ -13,8 +13,9 @@ from sojourn.messages import Message, Role
 from sojourn.models import ToolSpec
 from sojourn.outcome import Abort, Fault, TurnStatus
 from sojourn.plugin_faults import Misbehaved, attributed, required
+from sojourn.plugin_messages import check_pairs, messages_of, storable
 from sojourn.plugin_part import PluginPart
-from sojourn.plugin_sessions import PluginSessions, messages_of
+from sojourn.plugin_sessions import PluginSessions
 from sojourn.tools import AnyTool
 
 MAX_REASON_CHARS = 200
@@ -116,32 +117,13 @@ def aborted(plugin_id: str, word: AbortTurn) -> Abort:
     )
 
 
-def check_pairs(messages: Sequence[Message]) -> None:
-    """Let messages pass in which every call is followed by its response, and no response is alone.
-
-    Raises:
-        Misbehaved: they are not such; no model would take them.
-    """
-    open_calls: set[str] = set()
-    for message in messages:
-        answered = {part.id for part in message.tool_responses}
-        if answered - open_calls:
-            raise Misbehaved("it left a response without its call")
-        if open_calls and message.role is not Role.TOOL:
-            raise Misbehaved("it left a call without its response")
-        open_calls = (open_calls - answered) | {call.id for call in message.tool_calls}
-    if open_calls:
-        raise Misbehaved("it left a call without its response")
-
-
 def _enqueued(word: object) -> list[Message]:
     if word is None:
         return []
     if not isinstance(word, Enqueue):
         raise Misbehaved.by_returning(word, "AbortTurn or Enqueue")
-    messages = messages_of(word.messages)
+    messages = storable(word.messages)
     for message in messages:
-        message.encode()  # fails for what is no Unicode text
         if message.role not in (Role.USER, Role.SYSTEM):
             raise Misbehaved(f"it enqueued a message of role {message.role.value}")
     return messages

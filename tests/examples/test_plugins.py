@@ -253,6 +253,19 @@ async def test_what_was_stored_before_is_masked_when_it_is_sent() -> None:
     assert MASK in model.asked[0].messages[0].text
 
 
+async def test_a_compaction_sends_no_secret_either() -> None:
+    """Its question is one like others."""
+    store, model = MemoryStore(), Model()
+    async with app_of(Model(), store=store).open("s-1") as session:
+        for _ in range(3):
+            await session.send(f"key {SECRET} " + "word " * 200)
+    async with app_of(model, Redaction(), store=store).open("s-1") as session:
+        await session.compact()
+
+    assert model.asked
+    assert SECRET not in repr(model.asked)
+
+
 @pytest.mark.parametrize(
     "secret",
     [

@@ -9,7 +9,7 @@ import pytest
 
 from sojourn.errors import PluginFailed
 from sojourn.hooks import CompactionView
-from sojourn.messages import user
+from sojourn.messages import ToolCallPart, assistant, user
 from tests.plugins.making import CONTENT, Hooked, built, raising, returning
 
 VIEW = CompactionView("s-1", [user("one"), user("two")], "tokens")
@@ -44,6 +44,11 @@ async def test_the_first_answer_wins_by_priority_then_by_order() -> None:
         (raising, "ValueError"),
         (returning(5), "it returned int, not Sequence"),
         (returning(["text"]), "it returned str, not Message"),
+        (returning([user("\ud800")]), "PydanticSerializationError"),
+        (
+            returning([assistant("", ToolCallPart(id="c", name="look"))]),
+            "it left a call without its response",
+        ),
     ],
 )
 async def test_a_compactor_that_fails_is_named(hook: Any, reason: str) -> None:
