@@ -16,6 +16,7 @@ from sojourn.errors import InvalidInput, UnknownAgent
 from sojourn.host import SessionHost
 from sojourn.lease import LeaseTimings
 from sojourn.lineup import Lineup
+from sojourn.metering import Meter, SilentMeter
 from sojourn.models import ModelSpec
 from sojourn.plugin_host import PluginHost
 from sojourn.plugins import Plugin
@@ -48,6 +49,7 @@ class App:
         timings: how long leases live and how often they are renewed.
         heartbeat_timeout: how long a worker may be silent in an activity before another goes on.
         probe: is told when named points of a turn are passed.
+        meter: is told what models cost, as it is spent.
         clock: the process's time.
         blobs: where attachments have their bytes: a URL (`file:///folder`, `s3://bucket/prefix`,
             `gs://`, `az://`, `memory://`), an open blob store, or None to keep no attachments.
@@ -68,6 +70,7 @@ class App:
     timings: LeaseTimings = field(default_factory=LeaseTimings)
     heartbeat_timeout: timedelta = timedelta(seconds=3)
     probe: Probe = field(default_factory=SilentProbe)
+    meter: Meter = field(default_factory=SilentMeter)
     clock: Clock = field(default_factory=SystemClock)
     blobs: str | BlobStore | None = None
     models: Sequence[ModelSpec | ModelProvider] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 from sojourn import ids
 from sojourn.commit import NewNode
@@ -16,10 +17,12 @@ from sojourn.journal import (
     hook_key,
     model_key,
     tool_key,
+    wasted_key,
 )
 from sojourn.messages import CallStatus, Message, Role, ToolCallPart, tool_response
 from sojourn.outcome import CallSummary
-from sojourn.usage import Usage, UsageEntry
+from sojourn.spending import spent
+from sojourn.usage import Usage, UsageEntry, total_cost
 from sojourn.window import counted, estimated
 
 END = "end"
@@ -130,16 +133,32 @@ class Draft:
 
         A summary that was of no use was paid all the same; one that was is in the ledger already.
         """
-        spent: dict[tuple[str, str], Usage] = {}
+        rows: dict[tuple[str, str], UsageEntry] = {}
+        for entry in self._spent():
+            key = (entry.source, entry.model)
+            usage = rows[key].usage + entry.usage if key in rows else entry.usage
+            rows[key] = entry.model_copy(update={"usage": usage})
+        return tuple(rows.values())
+
+    def cost(self) -> Decimal | None:
+        """Return the dollars that the turn has cost, each token at its price of then."""
+        return total_cost(entry.cost for entry in self._spent())
+
+    def lost_attempts(self) -> int:
+        """Return how many questions were asked beside those whose tokens are in the ledger."""
+        return sum(self.lost_attempts_of(step) for step in range(1, self.next_step))
+
+    def lost_attempts_of(self, step: int) -> int:
+        """Return the same of one step that has its answer."""
+        answer, wasted = self._effects[model_key(step)], wasted_key(step, "")
+        known = sum(key.startswith(wasted) for key in self._effects)
+        return max(0, int(answer.facts.get("asked", 1)) - 1 - known)
+
+    def _spent(self) -> Iterator[UsageEntry]:
         for effect in self._effects.values():
             source = _source(effect)
             if source:
-                key = (source, str(effect.facts.get("model", "")))
-                spent[key] = spent.get(key, Usage()) + _usage(effect)
-        return tuple(
-            UsageEntry(source=source, model=model, usage=usage)
-            for (source, model), usage in spent.items()
-        )
+                yield spent(effect, source)
 
     def context_tokens(self) -> int:
         """Return how much a model would read after this turn; 0 if none has counted it.
@@ -213,6 +232,8 @@ def _usage(effect: Effect) -> Usage:
 
 
 def _source(effect: Effect) -> str:
+    if effect.kind is EffectKind.WASTED:
+        return "wasted"
     if effect.kind is EffectKind.MODEL and effect.is_final:
         return "turn"
     is_wasted = effect.kind is EffectKind.SUMMARY and effect.status is EffectStatus.FAILED

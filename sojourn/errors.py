@@ -92,6 +92,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
+from sojourn.usage import Usage
+
 
 class SojournError(Exception):
     """Sojourn failed."""
@@ -544,6 +546,8 @@ class ModelError(SojournError):
     model: str
     reason: str
     retry_after_seconds: float | None = None
+    # The tokens that the provider counted all the same; no fact, as it is for the ledger alone.
+    spent: Usage | None = None
 
 
 class ModelUnavailable(ModelError):

@@ -130,6 +130,9 @@ async def is_idle(store: SessionStore, session_id: str, clock: Clock | None = No
     return await store.receipt(session_id, lease.executor_id) is not None
 
 
+_UNTOLD = {EffectKind.HOOK, EffectKind.WASTED}
+
+
 class _Looker:
     """Looks at a session again and again, and tells what is new since the last time."""
 
@@ -160,7 +163,7 @@ class _Looker:
     async def journal(self, turn_id: str) -> list[SessionEvent]:
         """Return what is new in an open turn."""
         effects = await self._store.effects(self._session_id, turn_id, self._position)
-        told = (effect for effect in effects if effect.kind is not EffectKind.HOOK)
+        told = (effect for effect in effects if effect.kind not in _UNTOLD)
         return [self._of_effect(turn_id, effect) for effect in told]
 
     def committed(self, receipt: CommitReceipt) -> SessionEvent:
@@ -229,7 +232,7 @@ class _Looker:
                 status = effect.facts.get("status", effect.status.value)
                 tool = Message.decode(effect.payload).tool_responses[0].name
                 return {"kind": EventKind.TOOL_ENDED, "tool": tool, "status": status, **facts}
-            case EffectKind.HOOK:
+            case EffectKind.HOOK | EffectKind.WASTED:
                 raise AssertionError(effect.effect_key)  # not told of: see `journal`
 
 

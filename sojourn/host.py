@@ -30,6 +30,7 @@ class SessionHost:
         app: agents, tools, plugins.
         store: the opened store.
         blobs: the opened blob store, or None if the app keeps no attachments.
+        meter: is told what models cost; the app's, unless a worker has put its own in its place.
         residents: the sessions that are live in this process.
     """
 
@@ -43,6 +44,7 @@ class SessionHost:
         self.app = app
         self.store = store
         self.blobs = blobs
+        self.meter = app.meter
         self.residents = Residents(app.clock)
         self._environments = app.environments()
         self._provider_of = provider_of

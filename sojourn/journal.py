@@ -18,6 +18,7 @@ class EffectKind(StrEnum):
     TOOL = "tool"
     SUMMARY = "summary"
     HOOK = "hook"
+    WASTED = "wasted"
 
 
 class EffectStatus(StrEnum):
@@ -45,8 +46,8 @@ class Effect:
 
     Attributes:
         position: grows with each new row of the store; read on from it.
-        effect_key: `input`, `summary`, `model/<step>`, `tool/<step>/<call id>`, or
-            `hook/<place>`.
+        effect_key: `input`, `summary`, `model/<step>`, `tool/<step>/<call id>`,
+            `hook/<place>`, or `wasted/<step>/<attempt id>`.
         kind: what it is.
         status: STARTED, or how it ended.
         attempt_id: who started it: a retry of the store's write by the same attempt re-enters.
@@ -89,6 +90,11 @@ def model_key(step: int) -> str:
 def hook_key(place: int | str) -> str:
     """Return the effect key of what plugins said before step `place`, or at the turn's `end`."""
     return f"hook/{place}"
+
+
+def wasted_key(step: int, attempt_id: str) -> str:
+    """Return the effect key of an answer of step `step` that was paid for and lost."""
+    return f"wasted/{step}/{attempt_id}"
 
 
 def tool_key(step: int, call_id: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from sojourn.errors import InvalidInput
 from sojourn.messages import Message
 from sojourn.tool_spec import ToolSpec
-from sojourn.usage import Usage
+from sojourn.usage import ModelPrice, Usage
 
 __all__ = ["FinishReason", "ModelAnswer", "ModelRequest", "ModelSpec", "TextDelta", "ToolSpec"]
 
@@ -33,6 +33,7 @@ class ModelSpec(BaseModel):
         id: `provider:model`, such as `openai:gpt-5`.
         context_window_tokens: input and output together, or None if unknown.
         output_token_capacity: the most that one answer may have, or None for the provider's own.
+        price: what its tokens cost, or None if that is unknown: then no cost is told.
 
     Raises:
         InvalidInput: a number is not positive, or an answer would fill the whole window.
@@ -43,12 +44,14 @@ class ModelSpec(BaseModel):
     id: str
     context_window_tokens: int | None = None
     output_token_capacity: int | None = None
+    price: ModelPrice | None = None
 
     def __init__(
         self,
         id: str,  # noqa: A002 - it reads `ModelSpec("openai:gpt-5")`
         context_window_tokens: int | None = None,
         output_token_capacity: int | None = None,
+        price: ModelPrice | None = None,
         **newer: Any,
     ) -> None:
         """Take a model's name and metadata; what a newer version stored besides is passed over."""
@@ -57,7 +60,7 @@ class ModelSpec(BaseModel):
             "context_window_tokens": context_window_tokens,
             "output_token_capacity": output_token_capacity,
         }
-        super().__init__(id=id, **limits)
+        super().__init__(id=id, price=price, **limits)
         for name in limits:
             tokens: int | None = getattr(self, name)
             if tokens is not None and tokens <= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -63,6 +64,8 @@ class TurnOutcome(Compact):
         input_digest: names the input's text: the same turn id with another text is refused.
         answer_node: the node of the last assistant message, or None.
         fault: why it failed.
+        cost: the dollars that its tokens cost, or None if a price is unknown.
+        lost_attempts: how many more questions were asked, whose tokens nobody has counted.
     """
 
     turn_id: str
@@ -73,6 +76,8 @@ class TurnOutcome(Compact):
     input_digest: str = ""
     answer_node: str | None = None
     fault: Fault | None = None
+    cost: Decimal | None = None
+    lost_attempts: int = 0
 
     @field_serializer("usage")
     def _usage_without_zeros(self, usage: Usage) -> dict[str, int]:
@@ -101,6 +106,8 @@ class TurnResult(BaseModel):
     usage: Usage
     tool_calls: tuple[CallSummary, ...] = ()
     error: Fault | None = None
+    cost: Decimal | None = None
+    lost_attempts: int = 0
 
     @field_serializer("tool_calls")
     def _calls_with_status(self, calls: tuple[CallSummary, ...]) -> list[dict[str, str]]:
@@ -119,4 +126,6 @@ class TurnResult(BaseModel):
             usage=outcome.usage,
             tool_calls=outcome.tool_calls,
             error=outcome.fault,
+            cost=outcome.cost,
+            lost_attempts=outcome.lost_attempts,
         )

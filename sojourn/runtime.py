@@ -23,6 +23,7 @@ from sojourn.ports import SessionStore
 from sojourn.residency import Residency
 from sojourn.session_catalog import session_catalog
 from sojourn.snapshots import SnapshotKeeper
+from sojourn.spending import Prices, learned, with_prices
 from sojourn.state import SessionState, load_state
 
 
@@ -67,6 +68,7 @@ class SessionRuntime:
         self.healed: tuple[Healed, ...] = (*state.healed, *mended, *answered)
         self._record = recorded(state.record, self.healed)
         self._parent = state.parent_session_id
+        self._prices: Prices = state.prices
         state.discard_snapshots()
 
     @classmethod
@@ -209,7 +211,10 @@ class SessionRuntime:
             StoreError: as `SessionStore.commit`; the runtime is then as it was.
         """
         store = self._require_store("commit()")
-        receipt = await store.commit(with_parent(with_record(commit, self._record), self._parent))
+        prices = learned(self._prices, commit.usage)
+        kept = with_prices(with_parent(with_record(commit, self._record), self._parent), prices)
+        receipt = await store.commit(kept)
+        self._prices = prices
         self._adopt(commit, receipt)
         return receipt
 

@@ -15,6 +15,8 @@ from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore
 from sojourn.reads import ReadScope, SessionRead, StateRef
 from sojourn.residency import Residency
+from sojourn.spending import prices_of
+from sojourn.usage import ModelPrice
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class SessionState:
         tool_ref: where the stored catalogue snapshot stands.
         plugin_ref: where the stored plugin snapshot stands.
         healed: what was put right in the reading of it.
+        prices: the newest known price of each model that was paid.
         parent_session_id: the session that made this one as its child, or None.
         record: what was healed before and a commit made invisible; see `heal.recorded`.
         choices: what was chosen for the session while it lived.
@@ -57,6 +60,7 @@ class SessionState:
     healed: tuple[Healed, ...] = ()
     record: tuple[dict[str, str], ...] = ()
     parent_session_id: str | None = None
+    prices: dict[str, ModelPrice] = field(default_factory=dict[str, ModelPrice])
     choices: Choices = field(default_factory=Choices)
     mark: ContextMark | None = None
 
@@ -92,6 +96,7 @@ class SessionState:
             record=tuple(head.config.get(RECORD, ())),
             parent_session_id=parent_of(head.config),
             choices=Choices.from_config(head.config),
+            prices=prices_of(head.config),
             mark=ContextMark.from_config(head.config, reading.leaf),
         )
 

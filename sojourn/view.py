@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -20,8 +21,9 @@ from sojourn.lease import Lease
 from sojourn.policy import SessionPolicy
 from sojourn.ports import SessionStore
 from sojourn.reads import ReadScope
+from sojourn.spending import Prices, prices_of
 from sojourn.state import Reading, read_session
-from sojourn.usage import Usage
+from sojourn.usage import Usage, UsageEntry, total_cost
 
 
 class _View(BaseModel):
@@ -101,6 +103,20 @@ class HealedView(_View):
     detail: str
 
 
+class LedgerView(_View):
+    """What one source has spent on one model.
+
+    Attributes:
+        source: `turn`; `wasted` for answers that were bought and lost; `compaction`; `import`.
+        cost: US dollars, by the newest price that the session has paid; None if none is known.
+    """
+
+    source: str
+    model: str
+    usage: Usage
+    cost: Decimal | None = None
+
+
 class SessionView(_View):
     """A session as its store has it; `leaf` is where it stands, also if the stored one is lost.
 
@@ -121,6 +137,8 @@ class SessionView(_View):
     model: ModelView = ModelView()
     frame: FrameView | None = None
     disabled_tools: tuple[str, ...] = ()
+    ledger: tuple[LedgerView, ...] = ()
+    cost: Decimal | None = None
 
 
 async def view_session(store: SessionStore, session_id: str) -> SessionView:
@@ -134,6 +152,7 @@ async def view_session(store: SessionStore, session_id: str) -> SessionView:
     if reading is None:
         raise UnknownSession(session_id=session_id)
     head = reading.read.head
+    ledger = _ledger(await store.usage(session_id), prices_of(head.config))
     return SessionView(
         session_id=session_id,
         agent=str(head.config.get("agent", "")),
@@ -149,6 +168,16 @@ async def view_session(store: SessionStore, session_id: str) -> SessionView:
         model=_model(reading),
         frame=await _frame(store, reading),
         disabled_tools=_disabled(reading.read.tool_state),
+        ledger=ledger,
+        cost=total_cost(line.cost for line in ledger),
+    )
+
+
+def _ledger(rows: Sequence[UsageEntry], prices: Prices) -> tuple[LedgerView, ...]:
+    priced = [row.model_copy(update={"price": prices.get(row.model)}) for row in rows]
+    return tuple(
+        LedgerView(source=row.source, model=row.model, usage=row.usage, cost=row.cost)
+        for row in priced
     )
 
 

@@ -125,6 +125,8 @@ def _built(resident: Resident, draft: Draft, request: CommitTurnRequest) -> Comm
         input_digest=draft.input_digest,
         answer_node=nodes[answer].node_id if answer is not None else None,
         fault=request.fault,
+        cost=draft.cost(),
+        lost_attempts=draft.lost_attempts(),
     )
     tools, plugins = runtime.snapshots.changed()
     return Commit(

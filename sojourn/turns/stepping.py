@@ -5,20 +5,22 @@ from __future__ import annotations
 from sojourn import ids
 from sojourn import turn as machine
 from sojourn.draft import Draft
-from sojourn.errors import ContextFull, StoreError, ToolFailure, ToolUnavailable
+from sojourn.errors import ContextFull, SojournError, StoreError, ToolFailure, ToolUnavailable
 from sojourn.host import SessionHost
-from sojourn.journal import EffectKind, EffectRef, EffectStatus, Outcome, model_key
+from sojourn.journal import EffectKind, EffectStatus, Outcome, model_key
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import Message, ToolCallPart
 from sojourn.models import FinishReason, ModelAnswer
 from sojourn.outcome import Abort, Fault, TurnOutcome
 from sojourn.plugin_turns import answered
-from sojourn.requests import CommitTurnRequest, StepTurn, TurnRef
+from sojourn.requests import CommitTurnRequest, StepTurn
 from sojourn.runtime import SessionRuntime
+from sojourn.spending import spending_facts
 from sojourn.turn import StepAnswer, ToolCallRef
 from sojourn.turns.asking import question
 from sojourn.turns.committing import commit_turn
 from sojourn.turns.interludes import Interludes
+from sojourn.turns.wasting import record_answer, record_waste
 from sojourn.window import estimated
 
 
@@ -61,9 +63,7 @@ async def _step(host: SessionHost, request: StepTurn) -> StepAnswer:
         asked = await keeper.run(_ask(host, interludes, request))
         if isinstance(asked, Abort):
             return StepAnswer(finish=FinishReason.STOP, abort=asked)
-        journal = resident.runtime.plugins.journal
-        recorded = await journal.record(host.store, _ref(turn, key), asked)
-        draft.note(recorded)
+        recorded = await record_answer(host, resident.runtime, draft, request, asked)
         await host.app.probe.reached("model.recorded", turn.session_id)
     said = StepAnswer.model_validate(recorded.facts["answer"])
     return await interludes.after_answer(request.step, said)
@@ -116,10 +116,21 @@ async def _ask(host: SessionHost, interludes: Interludes, step: StepTurn) -> Out
     conversation = [*runtime.messages(), *interludes.draft.messages()]
     request, hidden = await question(runtime, turn.turn_id, conversation)
     await host.app.probe.reached("model.calling", turn.session_id)
-    return _outcome(runtime, await host.provider(runtime).complete(request), hidden)
+    answer: ModelAnswer | None = None
+    try:
+        answer = await host.provider(runtime).complete(request)
+        return _outcome(runtime, answer, hidden, step.attempt)
+    except SojournError as error:
+        usage = answer.usage if answer else getattr(error, "spent", None)
+        if usage is not None:
+            model = answer.model if answer else ""
+            await record_waste(host, interludes.draft, step, (model, usage, runtime.model))
+        raise
 
 
-def _outcome(runtime: SessionRuntime, answer: ModelAnswer, hidden: frozenset[str]) -> Outcome:
+def _outcome(
+    runtime: SessionRuntime, answer: ModelAnswer, hidden: frozenset[str], attempt: int
+) -> Outcome:
     """Return what to record of an answer: whole in one row, with what is refused of it."""
     message = with_unique_calls(answered(runtime.plugins, answer.message).well_formed())
     calls, refused = _resolve(runtime, message, hidden)
@@ -127,11 +138,12 @@ def _outcome(runtime: SessionRuntime, answer: ModelAnswer, hidden: frozenset[str
     said = StepAnswer(finish=_finish(message, answer), calls=calls, digest=ids.digest(payload))
     facts = {
         "answer": said.model_dump(mode="json"),
-        "model": answer.model or runtime.model.id,
-        "usage": answer.usage.model_dump(exclude_defaults=True),
+        **spending_facts(answer.model, answer.usage, runtime.model),
         "refused": refused,
     }
-    return Outcome(EffectKind.MODEL, EffectStatus.DONE, payload, facts)
+    if attempt > 1:
+        facts["asked"] = attempt
+    return Outcome(EffectKind.MODEL, EffectStatus.DONE, payload, facts, ids.mint("ask"))
 
 
 def _finish(message: Message, answer: ModelAnswer) -> FinishReason:
@@ -187,7 +199,3 @@ def with_unique_calls(message: Message) -> Message:
                 parts[index] = part.model_copy(update={"id": call_id})
             seen.add(call_id)
     return message.model_copy(update={"parts": tuple(parts)})
-
-
-def _ref(turn: TurnRef, effect_key: str) -> EffectRef:
-    return EffectRef(turn.session_id, turn.turn_id, effect_key, turn.fencing_token)

@@ -25,6 +25,7 @@ from sojourn.models import FinishReason, ModelAnswer
 from sojourn.outcome import Fault
 from sojourn.plugin_turns import answered
 from sojourn.runtime import SessionRuntime
+from sojourn.spending import spending_facts, spent
 from sojourn.turns.asking import question
 from sojourn.usage import Usage, UsageEntry
 
@@ -47,10 +48,7 @@ class Summary:
         """Read a recorded summary."""
         if effect.status is EffectStatus.FAILED:
             return cls(fault=Fault.model_validate(effect.facts["fault"]))
-        usage = Usage.model_validate(effect.facts.get("usage", {}))
-        entry = UsageEntry(
-            source="compaction", model=str(effect.facts.get("model", "")), usage=usage
-        )
+        entry = spent(effect, "compaction")
         seeds = (Message.model_validate(each) for each in json.loads(effect.payload))
         return cls(
             seeds=tuple(seed.encode() for seed in seeds), usage=(entry,) if entry.model else ()
@@ -139,8 +137,7 @@ class Summariser:
         facts = dict[str, object]()
         if answers:
             usage = Usage.total(answer.usage for answer in answers)
-            facts["model"] = answers[0].model or self.runtime.model.id
-            facts["usage"] = usage.model_dump(exclude_defaults=True)
+            facts |= spending_facts(answers[0].model, usage, self.runtime.model)
         if error is not None:
             facts["fault"] = Fault.of(error).model_dump(mode="json")
         return Outcome(EffectKind.SUMMARY, status, payload, facts)

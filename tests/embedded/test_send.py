@@ -49,6 +49,8 @@ async def test_a_result_has_the_fields_of_the_contract(store_url: str) -> None:
         "text": "[5]",
         "head_revision": 1,
         "error": None,
+        "cost": None,
+        "lost_attempts": 0,
     }
 
 

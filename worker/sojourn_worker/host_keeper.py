@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from sojourn.app import App
 from sojourn.attachment_ports import BlobStore
 from sojourn.host import SessionHost
+from sojourn.metering import SilentMeter
 from sojourn.ports import SessionStore
+from sojourn_worker.metrics import spending_meter
 
 
 class HostKeeper:
@@ -69,7 +71,10 @@ class HostKeeper:
     async def _open(self) -> SessionHost:
         async with self._lock:
             opening = self._app.host(self._store, self._blobs)
-            return await self._stack.enter_async_context(opening)
+            host = await self._stack.enter_async_context(opening)
+            if type(host.meter) is SilentMeter:  # one of the app's own stays
+                host.meter = spending_meter()
+            return host
 
     def _opened(self, opening: asyncio.Task[SessionHost]) -> None:
         is_open = not opening.cancelled() and opening.exception() is None

@@ -20,6 +20,7 @@ from sojourn.attachment_ports import BlobStore
 from sojourn.errors import ServerUnavailable, ShutdownTooSlow
 from sojourn.ports import SessionStore
 from sojourn_worker.connect import connect
+from sojourn_worker.metrics import flush_metrics, start_metrics
 from sojourn_worker.plugin import GRACE, SojournPlugin
 from sojourn_worker.pollers import poller_identities
 from sojourn_worker.telemetry import flush_telemetry, telemetry_plugins
@@ -53,11 +54,13 @@ async def serve(
         raise AssertionError(plugin)
     async with plugin.keeper.used():
         await plugin.keeper.get()
+        start_metrics()
         client = await connect([plugin, *telemetry_plugins()])
         with _told_to_stop() as stop:
             worker = Worker(client, task_queue=task_queue, graceful_shutdown_timeout=grace)
             await _run(worker, client, stop, grace)
         await flush_telemetry()
+        await flush_metrics()
 
 
 async def _run(worker: Worker, client: Client, stop: asyncio.Event, grace: timedelta) -> None:

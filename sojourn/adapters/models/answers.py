@@ -28,7 +28,9 @@ def answer_of(response: ModelResponse, model: str) -> ModelAnswer:
         ModelGarbage: a part cannot be read.
     """
     if _gave_up(response):
-        raise ModelUnavailable(model=model, reason="the provider ended the answer with an error")
+        gone = ModelUnavailable(model=model, reason="the provider ended the answer with an error")
+        gone.spent = _usage(response.usage)
+        raise gone
     try:
         message = from_response(response)
     except UnreadableError as error:
@@ -40,7 +42,9 @@ def answer_of(response: ModelResponse, model: str) -> ModelAnswer:
             usage=_usage(response.usage),
             model=response.model_name or model,
         )
-    raise ModelGarbage(model=model, reason=reason)
+    garbage = ModelGarbage(model=model, reason=reason)
+    garbage.spent = _usage(response.usage)
+    raise garbage
 
 
 def _gave_up(response: ModelResponse) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 from rich.table import Table
@@ -12,7 +13,7 @@ from sojourn import branching, events, ids
 from sojourn.errors import InvalidInput, UnknownSession
 from sojourn.ports import SessionStore
 from sojourn.reads import Head
-from sojourn.view import MessageView, SessionView, view_session
+from sojourn.view import LedgerView, MessageView, SessionView, view_session
 from sojourn_worker.cli.output import Answer, print_json, table
 from sojourn_worker.cli.stores import opened
 from sojourn_worker.loading import load_app
@@ -164,6 +165,8 @@ def _described(view: SessionView) -> str:
         f"disabled  {', '.join(view.disabled_tools) or '-'}",
         f"orphaned  {', '.join(view.tools.orphaned) or '-'}",
         f"tokens    {view.usage.input_tokens} in, {view.usage.output_tokens} out",
+        f"cost      {_dollars(view.cost)}",
+        *map(_spent, view.ledger),
         f"lease     {_holder(view)}",
         *(f"healed    {each.kind} at {each.node_id}: {each.detail}" for each in view.healed),
     ]
@@ -180,6 +183,15 @@ def _frame(view: SessionView) -> str:
         return "-"
     opened = f", opened by head {frame.head_revision}" if frame.head_revision else ""
     return f"{frame.node_id} ({frame.reason}{opened}, {frame.messages} messages)"
+
+
+def _spent(line: LedgerView) -> str:
+    tokens = f"{line.usage.input_tokens} in, {line.usage.output_tokens} out"
+    return f"          {line.source} {line.model or '-'}: {tokens}, {_dollars(line.cost)}"
+
+
+def _dollars(cost: Decimal | None) -> str:
+    return "unknown" if cost is None else f"${cost:f}"
 
 
 def _holder(view: SessionView) -> str:
