@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import gc
 import json
+import logging
 import statistics
 import subprocess
 import sys
@@ -328,6 +329,7 @@ def main() -> None:
     parser.add_argument("--only", choices=list(NOTES), action="append")
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args()
+    logging.disable(logging.WARNING)  # orphans are told of with every assembly
     for part in given.only or NOTES:
         rows = asyncio.run(measured(part, given.rounds))
         command = f"python -m benchmarks.assembly --only {part}"
