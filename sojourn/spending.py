@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sojourn.commit import Commit
-from sojourn.journal import Effect
+from sojourn.journal import Effect, Outcome
 from sojourn.models import ModelSpec
 from sojourn.usage import ModelPrice, Usage, UsageEntry
 
@@ -26,7 +26,7 @@ def spending_facts(model: str, usage: Usage, spec: ModelSpec) -> dict[str, Any]:
     return facts
 
 
-def spent(effect: Effect, source: str) -> UsageEntry:
+def spent(effect: Effect | Outcome, source: str) -> UsageEntry:
     """Read what an effect has cost."""
     price = effect.facts.get("price")
     return UsageEntry(

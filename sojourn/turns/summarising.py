@@ -82,8 +82,10 @@ class Summariser:
             self.host.store, self.ref.session_id, self.ref.fencing_token, self.host.app.timings
         )
         # Without plugins' states: the frame's commit has them, and the turn's journal outlives it.
-        effect = await self.host.store.record_effect(self.ref, await keeper.run(self._made(part)))
-        return Summary.of(effect)
+        made = await keeper.run(self._made(part))
+        if made.facts.get("model"):
+            self.host.meter.spent(spent(made, "compaction"))
+        return Summary.of(await self.host.store.record_effect(self.ref, made))
 
     async def _made(self, part: Cut) -> Outcome:
         answers: list[ModelAnswer] = []

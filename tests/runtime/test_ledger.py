@@ -210,6 +210,20 @@ async def test_prices_outlive_the_worker_and_commits_of_others(store: SessionSto
     assert view.cost is None
 
 
+async def test_a_summary_is_in_the_ledger_and_on_the_meter(store: SessionStore) -> None:
+    """At its price, under a source of its own."""
+    tally = Tally()
+    agent = Agent("clerk", model=Priced(lambda _: ANSWER), compact_keep=0)
+    app = App(agents=[agent], store=store, meter=tally)
+    async with app.open(SESSION) as session:
+        await session.send("hello")
+        await session.compact()
+        view = await session.show()
+    assert lines(view) == {"compaction": (1_000, COST), "turn": (1_000, COST)}
+    assert view.cost == 2 * COST
+    assert tally.answers == Counter(turn=1, compaction=1)
+
+
 def test_an_empty_turn_costs_nothing() -> None:
     """No answer, no cost, no attempt."""
     draft = Draft()
