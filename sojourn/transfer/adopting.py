@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic_core import from_json
 
 from sojourn import ids
 from sojourn.commit import Commit, NewNode
@@ -184,10 +184,11 @@ def _check(node: NodeRecord) -> None:
         Untransferable: they will not.
     """
     ids.checked("node", node.node_id)
-    if node.kind != NodeKind.MESSAGE:
-        return
     try:
-        Message.decode(node.body)
-    except ValidationError:
+        if node.kind == NodeKind.MESSAGE:
+            Message.decode(node.body)
+        elif node.kind == NodeKind.FOREIGN:
+            from_json(node.body)
+    except ValueError:
         # The validator's words would show the content.
-        raise Untransferable(line=node.line, reason="its message cannot be decoded") from None
+        raise Untransferable(line=node.line, reason=f"its {node.kind} cannot be decoded") from None

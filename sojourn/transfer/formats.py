@@ -88,6 +88,6 @@ def _first(start: bytes) -> dict[str, Any]:
     text = start.decode(errors="ignore").lstrip().removeprefix("[").lstrip()
     try:
         first, _ = json.JSONDecoder().raw_decode(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", first) if isinstance(first, dict) else {}

@@ -203,7 +203,8 @@ class _Progress:
             InvalidInput: it is not, and the session is half imported.
         """
         is_last = batch.number == self.batches - 1
-        if not self.batches or not is_last or batch.chain == self.chain:
+        ends_early = batch.end is not None and batch.number < self.batches - 1
+        if not ends_early and (not is_last or batch.chain == self.chain):
             return
         if self.is_whole:
             raise SessionExists(session_id=self.session_id)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
+
+from pydantic_core import from_json
 
 from sojourn.errors import Untransferable
 from sojourn.messages import (
@@ -160,7 +161,7 @@ def _origin(item: dict[str, Any], *said: str, **more: Any) -> Origin:
 def _arguments(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a call's arguments, and what the model wrote if that is no JSON object."""
     try:
-        found = json.loads(given)
+        found = from_json(given, allow_inf_nan=False)
     except (TypeError, ValueError):
         found = None
     return (fields(found), {}) if isinstance(found, dict) else ({}, {"arguments": given})

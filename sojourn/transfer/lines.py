@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, Field, ValidationError
@@ -20,8 +19,10 @@ from sojourn.attachment import Attachment
 from sojourn.commit import Snapshot
 from sojourn.errors import Untransferable
 from sojourn.graph import Node
+from sojourn.half_imported import MARK
 from sojourn.transfer.records import BytesRecord, End, Header, NodeRecord, Records, TurnRecord
 from sojourn.transfer.source import Source, parsed
+from sojourn.transfer.told import At, Count
 from sojourn.usage import UsageEntry
 
 M = TypeVar("M", bound=BaseModel)
@@ -36,12 +37,12 @@ class HeaderLine(BaseModel):
 
     sojourn: int
     session: str
-    created_at: datetime
+    created_at: At
     scope: str
     is_fork: bool
     leaf: str | None
     head_revision: int
-    turns: int
+    turns: Count
     config: dict[str, Any]
 
 
@@ -52,7 +53,7 @@ class NodeLine(BaseModel):
     parent: str | None
     kind: str
     turn: str
-    at: datetime
+    at: At
     base64: str | None = None
 
 
@@ -92,7 +93,7 @@ class TurnLine(BaseModel):
 
     receipt: str
     leaf: str | None
-    at: datetime
+    at: At
     result: dict[str, Any]
 
 
@@ -259,6 +260,8 @@ def _header(number: int, line: HeaderLine) -> Header:
     if line.sojourn > VERSION:
         reason = f"a newer Sojourn wrote it (version {line.sojourn}): upgrade Sojourn"
         raise Untransferable(line=number, reason=reason)
+    if MARK in line.config:
+        raise Untransferable(line=number, reason="the session was itself half imported")
     return Header(line.session, line.config, line.created_at, line.is_fork, line.turns)
 
 

@@ -156,12 +156,17 @@ class _Text:
             raise Untransferable(line=number, reason="it is no JSON object")
         while True:
             try:
-                value, self._place = self._decoder.raw_decode(self._buffer, self._place)
-            except ValueError as error:
+                _, end = self._decoder.raw_decode(self._buffer, self._place)
+            except RecursionError:
+                raise Untransferable(line=number, reason="it is nested too deeply") from None
+            except ValueError:
                 size = len(self._buffer) - self._place
                 if size > MAX_LINE_BYTES or not self._read_on(size):
-                    raise Untransferable(line=number, reason="it is not JSON") from error
+                    raise Untransferable(line=number, reason="it is not JSON") from None
             else:
+                # This decoder takes more than JSON, such as NaN and halves of emojis.
+                value = parsed(number, self._buffer[self._place : end].encode())
+                self._place = end
                 return value
 
     def _read_on(self, wanted: int) -> bool:
