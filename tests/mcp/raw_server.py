@@ -99,7 +99,8 @@ def leak(arguments: Json, _: int) -> Json:
 
 
 def fail(arguments: Json, _: int) -> Json:
-    return text(f"no: {os.environ.get('TOKEN', '')}", is_error=True)
+    before = "x" * arguments.get("before", 0)
+    return text(f"no: {before}{os.environ.get('TOKEN', '')}", is_error=True)
 
 
 def garbage(arguments: Json, _: int) -> Json:
@@ -176,13 +177,15 @@ def respond(message: Json) -> None:
     """Answer one request."""
     request = message["id"]
     say({"id": request} | answered(message["method"], message.get("params", {}), request))
+    if message["method"] == "tools/list" and (FOLDER / "restless").exists():
+        say({"method": "notifications/tools/list_changed"})
 
 
 def main() -> None:
     """Serve until standard input ends."""
     note("pids", str(os.getpid()))
     if (FOLDER / "refuse").exists():
-        sys.exit("I do not want to")
+        sys.exit((FOLDER / "refuse").read_text() or "I do not want to")
     for line in sys.stdin:
         message = json.loads(line)
         if (FOLDER / "mute").exists():

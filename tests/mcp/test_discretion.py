@@ -10,7 +10,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from sojourn.adapters.mcp.quiet import quiet
-from tests.mcp.making import Raw, call, context, opened, tool_of
+from sojourn.tool_call import MAX_DETAIL_CHARS
+from tests.mcp.making import TOKEN, Raw, call, context, opened, tool_of
 
 
 @pytest.fixture
@@ -53,3 +54,28 @@ async def test_only_our_own_use_of_the_library_is_kept_out_of_logs(
     assert [record.getMessage() for record in caplog.records if record.name == log.name] == [
         "theirs"
     ]
+
+
+@pytest.mark.parametrize("before", [MAX_DETAIL_CHARS - 20, MAX_DETAIL_CHARS - 4])
+async def test_a_secret_at_the_edge_of_what_is_kept_of_an_error_is_masked(
+    raw: Raw, before: int
+) -> None:
+    """An error is cut when it is without secrets: half of one would not be found."""
+    async with opened(raw.server(env={"TOKEN": TOKEN})) as server:
+        said = await call(server, "fail", {"before": before - len("no: ")})
+
+    assert said.error is not None
+    assert TOKEN[:4] not in said.error
+
+
+@pytest.mark.parametrize(("before", "after"), [(185, 0), (10, 3_985)])
+async def test_a_secret_at_the_edge_of_a_servers_last_words_is_masked(
+    raw: Raw, before: int, after: int
+) -> None:
+    """Of a line that began before what is kept nothing is shown."""
+    raw.flag("refuse", "x" * before + TOKEN + "y" * after)
+    async with opened(raw.server(env={"TOKEN": TOKEN})) as server:
+        reason = server.state.reason
+
+    assert "it ended" in reason
+    assert not [at for at in range(len(TOKEN) - 4) if TOKEN[at : at + 5] in reason]

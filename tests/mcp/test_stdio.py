@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sojourn.adapters.mcp.link import SHORTEST_PAUSE
 from sojourn.errors import (
     ResultTooLarge,
     ResultUnserialisable,
@@ -258,6 +259,19 @@ async def test_a_tool_that_is_renamed_is_listed_again(raw: Raw) -> None:
         await call(server, "rename", {"to": "echo"})
         await moved(server, revision + 1)
         assert server.state.digest == digest
+
+
+async def test_a_server_that_never_rests_is_not_asked_without_end(raw: Raw) -> None:
+    """It says with each list that there is another: it is asked at once, and then by and by."""
+    clock = asyncio.get_running_loop()
+    async with opened(raw.server()) as server:
+        raw.flag("restless")
+        pages = len(raw.lines("listed"))
+        began = clock.time()
+        await call(server, "rename", {"to": "shout"})
+        await raw.noted("listed", pages * 5)
+
+    assert clock.time() - began > 3 * SHORTEST_PAUSE.total_seconds()
 
 
 async def test_the_last_to_close_ends_the_process(raw: Raw) -> None:

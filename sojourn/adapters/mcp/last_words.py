@@ -11,7 +11,6 @@ from typing import TextIO
 from typing_extensions import override
 
 MAX_BYTES = 4_000
-MAX_LINE_CHARS = 200
 # What a server wrote last may still be in the pipe when it has ended.
 LINGER_SECONDS = 0.2
 
@@ -24,13 +23,14 @@ class LastWords:
 
     @property
     def line(self) -> str:
-        """The last line that has a word in it, cut to 200 characters."""
+        """The last line that has a word in it; none that began before what is kept."""
         lines = [each.strip() for each in self._kept.decode(errors="replace").splitlines()]
-        return next((each for each in reversed(lines) if each), "")[:MAX_LINE_CHARS]
+        whole = lines[1:] if len(self._kept) > MAX_BYTES else lines
+        return next((each for each in reversed(whole) if each), "")
 
     def hear(self, data: bytes) -> None:
         """Take in more, and let go of what is older."""
-        self._kept = (self._kept + data)[-MAX_BYTES:]
+        self._kept = (self._kept + data)[-MAX_BYTES - 1 :]
 
     @asynccontextmanager
     async def heard(self) -> AsyncIterator[TextIO]:

@@ -202,8 +202,10 @@ class Link:
             self._news.clear()
             is_due = waiting.cancelled_caught and not self._calls  # it may be too busy to answer
             if (self._is_changed or is_due) and not self._is_ended and not self._is_closing:
-                self._is_changed = False
+                was_told, self._is_changed = self._is_changed, False
                 await self._list_again(session)
+                if was_told:
+                    await self._breathe()
 
     async def _list_again(self, session: ClientSession) -> None:
         try:
@@ -212,6 +214,17 @@ class Link:
             if not self._calls or self._session is None:
                 raise
             self._is_changed = True  # a server that is busy with calls is asked again later
+
+    async def _breathe(self) -> None:
+        """Wait before the next list: a server may say with each that it has changed again."""
+        is_news = self._news.is_set()
+        with anyio.move_on_after(SHORTEST_PAUSE.total_seconds()):
+            while self._session is not None and not self._is_closing:
+                self._news.clear()
+                await self._news.wait()
+                is_news = True
+        if is_news:
+            self._news.set()
 
     async def _pause(self, reason: str) -> None:
         """Wait before the next attempt; the first one after a connection comes at once."""

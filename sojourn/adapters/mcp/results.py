@@ -22,7 +22,6 @@ from mcp_types import (
 from sojourn.attachment import Attachment
 from sojourn.attachments import SessionAttachments
 from sojourn.errors import BlobStoreRequired, InvalidInput, SojournError, ToolRefused
-from sojourn.tool_call import MAX_DETAIL_CHARS
 
 MAX_ATTACHMENT_BYTES = 32_000_000
 _ANY_BYTES = "application/octet-stream"
@@ -40,7 +39,7 @@ async def value_of(answer: CallToolResult, tool: str, attachments: SessionAttach
     texts = [block.text for block in answer.content if isinstance(block, TextContent)]
     if answer.is_error:
         failure = ToolRefused(tool=tool, reason="it says that it failed")
-        failure.detail = "\n".join(texts)[:MAX_DETAIL_CHARS] or None
+        failure.detail = "\n".join(texts) or None
         raise failure
     structured = answer.structured_content
     if len(texts) == len(answer.content):

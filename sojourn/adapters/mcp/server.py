@@ -18,7 +18,7 @@ from sojourn.adapters.mcp.secrets import Given, Redactor
 from sojourn.adapters.mcp.terms import Terms
 from sojourn.errors import InvalidInput, MissingExtra, ToolFailure, ToolRetry
 from sojourn.sources import SourceState
-from sojourn.tool_call import DEFAULT_TIMEOUT, MAX_RESULT_BYTES, ToolContext
+from sojourn.tool_call import DEFAULT_TIMEOUT, MAX_DETAIL_CHARS, MAX_RESULT_BYTES, ToolContext
 from sojourn.tool_function import AnyTool
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ KEEPALIVE = timedelta(seconds=60)
 # The longest that a host waits for a server when it opens; the link tries on without it.
 LONGEST_WAIT = timedelta(seconds=10)
 NOT_OPEN = "it is not open"
+MAX_WORDS_CHARS = 200
 
 
 @dataclass(eq=False)
@@ -125,7 +126,7 @@ class McpServer:
     @property
     def state(self) -> SourceState:
         """Whether it is connected; if not, why not, and what a started server wrote last."""
-        words = self._redactor.text(self._link.last_words) if self._link else ""
+        words = self._redactor.text(self._link.last_words)[:MAX_WORDS_CHARS] if self._link else ""
         if self._state.is_connected or not words:
             return self._state
         return replace(self._state, reason=f"{self._state.reason} (it wrote: {words})")
@@ -168,7 +169,10 @@ class McpServer:
         try:
             value = await self._link.call(called, arguments, context.attachments)
         except ToolFailure as failure:
-            failure.detail = failure.detail and self._redactor.text(failure.detail)
+            # Cut only now: of a secret that was cut in two, neither half would be found.
+            failure.detail = (
+                failure.detail and self._redactor.text(failure.detail)[:MAX_DETAIL_CHARS]
+            )
             raise
         return self._redactor.json(value)
 
