@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -156,9 +155,9 @@ async def _before(part: PluginPart, call: ToolCallView) -> Refusal | ReplaceArgu
     word = await part.ask(BEFORE, own)
     with attributed(part.plugin_id, BEFORE):
         if isinstance(word, Answer):
-            return Answer(_storable(word.response))
+            return Answer(plugin_state.as_json(word.response))
         if isinstance(word, Deny):
-            return Deny(_storable(required(str, word.reason)))
+            return Deny(plugin_state.as_json(required(str, word.reason)))
         if word is None or isinstance(word, AbortTurn | ReplaceArguments):
             return word
         raise Misbehaved.by_returning(word, "AbortTurn, Deny, Answer or ReplaceArguments")
@@ -171,7 +170,7 @@ async def _after(
     word = await part.ask(AFTER, call, own)
     with attributed(part.plugin_id, AFTER):
         if isinstance(word, Deny):
-            return Deny(_storable(required(str, word.reason)))
+            return Deny(plugin_state.as_json(required(str, word.reason)))
         if word is None or isinstance(word, AbortTurn | ReplaceResult):
             return word
         raise Misbehaved.by_returning(word, "AbortTurn, Deny or ReplaceResult")
@@ -180,7 +179,7 @@ async def _after(
 def _fitting(arguments: object, fits: Fits) -> dict[str, Any]:
     if not isinstance(arguments, Mapping):
         raise Misbehaved.by_returning(arguments, "Mapping")
-    kept: dict[str, Any] = _storable(dict(cast("Mapping[str, Any]", arguments)))
+    kept: dict[str, Any] = plugin_state.as_json(dict(cast("Mapping[str, Any]", arguments)))
     try:
         fits(kept)
     except InvalidArguments:
@@ -191,14 +190,8 @@ def _fitting(arguments: object, fits: Fits) -> dict[str, Any]:
 def _changed(result: ToolResultView, word: ReplaceResult) -> ToolResultView:
     added = [required(Attachment, each) for each in word.attachments]
     attachments = tuple(dict.fromkeys((*result.attachments, *added)))
-    response = _storable(word.response)
+    response = plugin_state.as_json(word.response)
     return replace(result, response=response, attachments=attachments)
-
-
-def _storable(value: Any) -> Any:
-    kept = plugin_state.as_json(value)
-    json.dumps(kept, ensure_ascii=False).encode()  # fails for what is no Unicode text
-    return kept
 
 
 def _conflict(earlier: PluginPart, later: PluginPart, hook: str, what: str) -> PluginConflict:

@@ -15,6 +15,7 @@ from sojourn.plugin_state import PluginEntry
 from sojourn.plugins import Plugin, PluginSession
 
 Hook = Callable[..., object]
+MAX_STATE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,15 @@ class PluginPart:
         return PluginEntry(version=self.plugin.version, revision=self.session.revision)
 
     def captured(self) -> PluginEntry:
-        """Return the entry with the state as it is now."""
+        """Return the entry with the state as it is now.
+
+        Raises:
+            Misbehaved: it is larger than a commit has room for.
+        """
         state = plugin_state.as_json(given(self.session.snapshot()))
+        size = len(plugin_state.as_bytes(state))
+        if size > MAX_STATE_BYTES:
+            raise Misbehaved(f"its state of {size} bytes is over {MAX_STATE_BYTES}")
         return self.entry().model_copy(update={"state": state})
 
     def restore(self, entry: PluginEntry | None) -> None:

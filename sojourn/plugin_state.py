@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from sojourn.errors import AssemblyError
 
@@ -23,6 +24,8 @@ class PluginEntry(BaseModel):
 
 
 Entries = Mapping[str, PluginEntry]
+# How deep a value may stand in what is stored: readers go down no more than some 200 levels.
+_LEVELS = 16
 _ADAPTER: TypeAdapter[dict[str, PluginEntry]] = TypeAdapter(dict[str, PluginEntry])
 
 
@@ -48,9 +51,12 @@ def as_json(state: Any) -> Any:
 
     Raises:
         TypeError: it has no JSON form.
-        ValueError: likewise.
+        ValueError: likewise; or it could not be read again, being nested too deeply, or no Unicode.
     """
-    return json.loads(as_bytes(state))
+    copy = from_json(b"".join((b"[" * _LEVELS, as_bytes(state), b"]" * _LEVELS)))
+    for _ in range(_LEVELS):
+        (copy,) = copy
+    return copy
 
 
 def fingerprint(entries: Entries) -> int:
