@@ -71,7 +71,7 @@ class CuttingRelay(Relay):
         to_client.close()
 
     def _fate(self, asked: bytes) -> Fate | None:
-        if any(word in asked for word in COMMITS):
+        if any(word in asked for word in COMMITS) and not _prepares(asked):
             fates: list[Fate | None] = [*Fate, None, None, None]
         else:
             fates = [Fate.BEFORE, Fate.AFTER, *[None] * 40]
@@ -140,6 +140,11 @@ class Insistent:
                     raise
                 return await self._insist("head", facts[2:])  # it was made, and nobody heard
         return await getattr(self._store, name)(*facts)
+
+
+def _prepares(asked: bytes) -> bool:
+    """Tell whether a client only has a statement prepared under a name, for later."""
+    return asked.startswith(b"P") and asked[5:6] != b"\0"
 
 
 async def received(reader: StreamReader) -> bytes:
