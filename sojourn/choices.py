@@ -22,7 +22,7 @@ class Choices(BaseModel):
         model: the session's model, or None to follow its frame and its host.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     model: ModelSpec | None = None
 
@@ -42,7 +42,7 @@ class ContextMark(BaseModel):
         model: the frame's own model, if it has one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     leaf: str
     tokens: int

@@ -14,7 +14,8 @@ class Compact(BaseModel):
     be added with a default; they are never renamed or retyped.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # A validator is built when it is first needed: importing builds none, here and in all models.
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class SessionEvent(BaseModel):
         head_revision: the session's head after a commit.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     cursor: str
     kind: EventKind

@@ -33,7 +33,7 @@ class FramePolicy(BaseModel):
         instructions: what stands in the place of the agent's instructions in this frame.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     model: ModelSpec | None = None
     instructions: str | None = None
@@ -56,7 +56,7 @@ class FramePolicy(BaseModel):
 class Frame(BaseModel):
     """What a frame node says; the seed messages stand in the nodes after it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     v: int = BODY_VERSION
     reason: str = FrameReason.OPENED.value

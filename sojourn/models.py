@@ -39,7 +39,7 @@ class ModelSpec(BaseModel):
         InvalidInput: a number is not positive, or an answer would fill the whole window.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     id: str
     context_window_tokens: int | None = None

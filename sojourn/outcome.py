@@ -96,7 +96,7 @@ class TurnOutcome(Compact):
 class TurnResult(BaseModel):
     """What `send` returns: the outcome and the answer's text."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     session_id: str
     turn_id: str

@@ -16,7 +16,7 @@ from sojourn.errors import AssemblyError
 class PluginEntry(BaseModel):
     """What is stored of one plugin: its state, and of which version and revision that is."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     version: str
     revision: int

@@ -21,7 +21,7 @@ class SessionPolicy(BaseModel):
         max_steps: model steps in one turn before it ends as `limit`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     agent: str = ""
     model: ModelSpec | None = None

@@ -24,7 +24,7 @@ class ToolStateEntry(BaseModel):
         shadowed: a tool of the session's own has its name at present.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     name: str
     description: str = ""
@@ -43,7 +43,7 @@ class ToolStateEntry(BaseModel):
 class ToolState(BaseModel):
     """A catalogue's surface at one generation, by tool id."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     generation: int
     tools: dict[str, ToolStateEntry] = Field(default_factory=dict[str, ToolStateEntry])

@@ -21,7 +21,7 @@ class Usage(BaseModel):
         reasoning_tokens: the part of `output_tokens` that was reasoning.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -88,7 +88,7 @@ class UsageEntry(BaseModel):
         price: the model's price, if it is known; no part of the row.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     source: str
     model: str

@@ -27,7 +27,7 @@ from sojourn.usage import Usage, UsageEntry, total_cost
 
 
 class _View(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
 
 class MessageView(_View):

@@ -78,7 +78,8 @@ def _receipt(session: SessionRow, operation_id: str, stored: rows.Row) -> Commit
 
 
 def _ground(db: sqlite3.Connection, commit: Commit) -> _Ground:
-    row = db.execute(SQL["ground"], (commit.operation_id, commit.session_id)).fetchone()
+    facts = {"operation_id": commit.operation_id, "session_id": commit.session_id}
+    row = db.execute(SQL["ground"], facts).fetchone()
     if row is None:
         raise UnknownSession(session_id=commit.session_id)
     session = sessions.live(row[: rows.SESSION_COLUMNS])

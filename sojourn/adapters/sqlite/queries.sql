@@ -12,11 +12,11 @@ SELECT
     (SELECT coalesce(frame, 0) FROM nodes WHERE seq = s.leaf_seq AND NOT tombstoned),
     EXISTS (
         SELECT 1 FROM attachments a INDEXED BY attachments_pending
-        WHERE a.sid = s.sid AND a.turn_id = ?1 AND a.committed_at IS NULL
+        WHERE a.sid = s.sid AND a.turn_id = :operation_id AND a.committed_at IS NULL
     ),
     r.content_hash, r.head_revision, r.leaf, r.result
-FROM sessions s LEFT JOIN receipts r ON r.sid = s.sid AND r.operation_id = ?1
-WHERE s.session_id = ?2;
+FROM sessions s LEFT JOIN receipts r ON r.sid = s.sid AND r.operation_id = :operation_id
+WHERE s.session_id = :session_id;
 
 -- insert_session: Make the row of a new session.
 INSERT INTO sessions (session_id, family, created_at)
