@@ -63,15 +63,18 @@ class Surface:
     def add_orphans(self, base: _Lane, own: _Lane, stored: Entries) -> None:
         """Keep what no source has, unless its name went to another tool.
 
-        A name that the session's own tools have is only lent, so that it can be given back.
+        A name that the session's own tools have is only lent, so that it can be given back: to
+        whom it was lent from before, if one of the session's own that had it is gone too.
         """
-        lent: set[str] = set()
         missing = stored.keys() - self.entries.keys()
+        owed = {stored[each].name for each in missing if stored[each].shadowed}
+        lent: set[str] = set()
         for tool_id in sorted(missing, key=lambda each: (stored[each].shadowed, each)):
             entry = stored[tool_id]
-            if entry.name in base.ids_by_name:
-                continue
             twin = self.ids_by_name.get(entry.name)
+            is_owed = twin in own.tools and entry.name in owed and not entry.shadowed
+            if entry.name in base.ids_by_name or is_owed:
+                continue
             if twin is not None:
                 is_lent = twin in own.tools or entry.shadowed
                 if not is_lent or entry.name in lent:

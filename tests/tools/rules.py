@@ -92,7 +92,12 @@ def live(each: AnyTool, known: Rows, shadowed: bool) -> Row:
 
 def orphans(lost: Rows, base_names: set[str], taken: set[str]) -> dict[str, Row]:
     """Return the tools that no source has, less those whose name went to another for good."""
-    rest = {key: row for key, row in lost.items() if row.name not in base_names}
+    owed = {row.name for row in lost.values() if row.shadowed} & taken
+    rest = {
+        key: row
+        for key, row in lost.items()
+        if row.name not in base_names and (row.shadowed or row.name not in owed)
+    }
     bare = [row.name for row in rest.values() if not row.shadowed and row.name not in taken]
     unique(bare)
     rows = {}

@@ -59,6 +59,20 @@ def test_a_name_is_lent_while_the_source_of_its_owner_is_away() -> None:
     assert back.export().tools["crm/search"].member is False
 
 
+def test_a_lent_name_goes_on_to_another_of_the_sessions_own_while_its_owner_is_away() -> None:
+    """Of two that had it and are gone, the owner is kept: the other's name was taken for good."""
+    catalog = ToolCatalog([Shelf("s", LENT)])
+    catalog.set_member("crm/search", member=False)
+    catalog.add_source(own(MINE))
+    successor = named("ours/search", "search")
+    away = ToolCatalog([own(successor)], stored=catalog.export())
+    assert away.orphaned == ("crm/search",)
+    assert away.find("search") is successor
+    back = ToolCatalog([Shelf("s", LENT)], stored=away.export())
+    assert names(back) == []
+    assert back.export().tools["crm/search"].member is False
+
+
 def test_an_id_that_two_sources_resolve_is_the_sessions_own() -> None:
     """Its word settles what would be ambiguous."""
     stored = ToolCatalog([Shelf("s", LENT)]).export()
