@@ -53,6 +53,8 @@ class Draft:
         self.position = 0
         # The token whose opening of the turn was read here: nobody older can have written since.
         self.opened_by = 0
+        # The keys of summaries whose tokens are in the ledger already, with their frames.
+        self.settled: set[str] = set()
 
     def absorb(self, effects: Iterable[Effect]) -> None:
         """Take in journal rows; a row that has become final replaces its STARTED self."""
@@ -131,7 +133,8 @@ class Draft:
     def usage(self) -> tuple[UsageEntry, ...]:
         """Return the turn's ledger rows, one a source and model.
 
-        A summary that was of no use was paid all the same; one that was is in the ledger already.
+        A summary that was of no use was paid all the same; one that was is in the ledger already,
+        and is `settled`.
         """
         rows: dict[tuple[str, str], UsageEntry] = {}
         for entry in self._spent():
@@ -154,10 +157,16 @@ class Draft:
         known = sum(key.startswith(wasted) for key in self._effects)
         return max(0, int(answer.facts.get("asked", 1)) - 1 - known)
 
+    def summarised(self) -> list[tuple[str, int]]:
+        """Return the key of each summary that can be used, and the head that it was made on."""
+        done = (each for each in self._effects.values() if each.status is EffectStatus.DONE)
+        keys = (each.effect_key for each in done if each.kind is EffectKind.SUMMARY)
+        return [(key, int(key.rpartition("/")[2])) for key in keys]
+
     def _spent(self) -> Iterator[UsageEntry]:
         for effect in self._effects.values():
-            source = _source(effect)
-            if source:
+            source = source_of(effect)
+            if source and effect.effect_key not in self.settled:
                 yield spent(effect, source)
 
     def context_tokens(self) -> int:
@@ -231,13 +240,13 @@ def _usage(effect: Effect) -> Usage:
     return Usage.model_validate(effect.facts.get("usage", {}))
 
 
-def _source(effect: Effect) -> str:
+def source_of(effect: Effect) -> str:
+    """Return who spent what an effect has cost; empty if it is none that costs."""
     if effect.kind is EffectKind.WASTED:
         return "wasted"
     if effect.kind is EffectKind.MODEL and effect.is_final:
         return "turn"
-    is_wasted = effect.kind is EffectKind.SUMMARY and effect.status is EffectStatus.FAILED
-    return "compaction" if is_wasted else ""
+    return "compaction" if effect.kind is EffectKind.SUMMARY and effect.facts.get("model") else ""
 
 
 def _made(message: Message) -> Entry:

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 INPUT_KEY = "input"
-SUMMARY_KEY = "summary"
 
 
 class EffectKind(StrEnum):
@@ -46,8 +45,8 @@ class Effect:
 
     Attributes:
         position: grows with each new row of the store; read on from it.
-        effect_key: `input`, `summary`, `model/<step>`, `tool/<step>/<call id>`,
-            `hook/<place>`, or `wasted/<step>/<attempt id>`.
+        effect_key: `input`, `summary/<head revision>`, `model/<step>`,
+            `tool/<step>/<call id>`, `hook/<place>`, or `wasted/<place>/<attempt id>`.
         kind: what it is.
         status: STARTED, or how it ended.
         attempt_id: who started it: a retry of the store's write by the same attempt re-enters.
@@ -87,14 +86,19 @@ def model_key(step: int) -> str:
     return f"model/{step}"
 
 
+def summary_key(head_revision: int) -> str:
+    """Return the effect key of the summary of a conversation as it stands on this head."""
+    return f"summary/{head_revision}"
+
+
 def hook_key(place: int | str) -> str:
     """Return the effect key of what plugins said before step `place`, or at the turn's `end`."""
     return f"hook/{place}"
 
 
-def wasted_key(step: int, attempt_id: str) -> str:
-    """Return the effect key of an answer of step `step` that was paid for and lost."""
-    return f"wasted/{step}/{attempt_id}"
+def wasted_key(place: int | str, attempt_id: str) -> str:
+    """Return the effect key of an answer that was paid for and lost: of a step, or a `summary`."""
+    return f"wasted/{place}/{attempt_id}"
 
 
 def tool_key(step: int, call_id: str) -> str:

@@ -124,7 +124,7 @@ class FrameOpened(Compact):
 
     def facts(self) -> dict[str, Any]:
         """Return what a commit keeps."""
-        return self.model_dump(mode="json", include={"frame", "replaced", "kept"})
+        return self.model_dump(mode="json", include={"frame", "replaced", "kept", "fault"})
 
 
 class ConfigureSession(Compact):

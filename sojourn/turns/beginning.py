@@ -137,7 +137,8 @@ def _may_be_full(opened: OpenTurn, agent: Agent, text: str) -> bool:
 def _has_asked(opened: OpenTurn) -> bool:
     """Tell whether the turn has an answer, or has found that there is no usable summary."""
     return any(
-        effect.kind is EffectKind.MODEL or effect.status is EffectStatus.FAILED
+        effect.kind is EffectKind.MODEL
+        or (effect.kind is EffectKind.SUMMARY and effect.status is EffectStatus.FAILED)
         for effect in opened.effects
     )
 

@@ -103,6 +103,9 @@ async def _commit(host: SessionHost, request: CommitTurnRequest) -> CommitReceip
         resident.absorb(turn.turn_id, effects, lenient=True)
     if not draft.input_digest:
         raise UnknownTurn(session_id=turn.session_id, turn_id=turn.turn_id)
+    for key, head in draft.summarised():
+        if await host.store.receipt(turn.session_id, compaction_of(head)) is not None:
+            draft.settled.add(key)
     await Interludes(host, resident, draft, turn).after_turn(request.status)
     receipt = await resident.runtime.commit(_built(resident, draft, request))
     resident.draft = None

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sojourn import ids
 from sojourn.choices import ContextMark
-from sojourn.commit import Commit
+from sojourn.commit import Commit, CommitReceipt
 from sojourn.compaction import Cut, compaction_of, cut, frame_nodes, summary_of
+from sojourn.draft import Draft
 from sojourn.errors import SojournError
 from sojourn.frames import Frame, FramePolicy, FrameReason
 from sojourn.host import SessionHost
-from sojourn.journal import INPUT_KEY, SUMMARY_KEY, Effect, EffectRef
+from sojourn.journal import INPUT_KEY, Effect, EffectRef, summary_key
 from sojourn.lease import Claim, Lease, LeaseOwner
 from sojourn.messages import user
 from sojourn.operations import CompactTurn, FrameOpened, OpenFrame
@@ -46,31 +47,43 @@ class _Opening:
 
     async def compact(self, part: Cut, effects: Sequence[Effect], *, is_last: bool) -> FrameOpened:
         """Open the frame with a summary of a part of the conversation, recorded or to be asked."""
-        place, effect = self.place, recorded(effects)
-        ref = EffectRef(place.session_id, place.turn_id, SUMMARY_KEY, place.fencing_token)
+        place = self.place
+        key, effect = summary_key(place.head_revision), recorded(effects, place.head_revision)
+        ref = EffectRef(place.session_id, place.turn_id, key, place.fencing_token)
         asking = Summariser(self.host, self.runtime, ref, self.reason, is_last)
         summary = Summary.of(effect) if effect else await asking.summary(part)
         await self.host.app.probe.reached("compact.summarised", place.session_id)
         if summary.fault is not None:
             log.warning("session %s: %s", place.session_id, summary.fault.message)
+        if place.turn_id == self.operation_id:
+            # The journal is this operation's own, and ends with it.
+            draft = Draft()
+            draft.absorb(await self.host.store.effects(place.session_id, place.turn_id))
+            summary = replace(summary, usage=draft.usage())
+            if summary.fault is not None and summary.usage:
+                return FrameOpened.of(await self._once(self._paid(summary)), place.fencing_token)
+        if summary.fault is not None:
             return self.unchanged(summary)
         return await self.commit(part, summary)
 
     async def commit(self, part: Cut, summary: Summary) -> FrameOpened:
         """Open the frame with the summary and what is kept, all at once, and once."""
         session_id = self.place.session_id
-        try:
-            receipt = await self.runtime.commit(self._built(part, summary))
-        except SojournError:
-            # Another attempt may have come first.
-            stored = await self.host.store.receipt(session_id, self.operation_id)
-            if stored is None:
-                raise
-            receipt = stored
+        receipt = await self._once(self._built(part, summary))
         facts = {"session_id": session_id, "reason": self.reason}
         self.runtime.plugins.emit("frame_opened", facts)
         await self.host.app.probe.reached("compact.after", session_id)
         return FrameOpened.of(receipt, self.place.fencing_token)
+
+    async def _once(self, commit: Commit) -> CommitReceipt:
+        try:
+            return await self.runtime.commit(commit)
+        except SojournError:
+            # Another attempt may have come first.
+            stored = await self.host.store.receipt(commit.session_id, self.operation_id)
+            if stored is None:
+                raise
+            return stored
 
     def unchanged(self, summary: Summary | None = None) -> FrameOpened:
         """Return that nothing was committed."""
@@ -78,6 +91,21 @@ class _Opening:
             head_revision=self.place.head_revision,
             fencing_token=self.place.fencing_token,
             fault=summary.fault if summary else None,
+        )
+
+    def _paid(self, summary: Summary) -> Commit:
+        """Account for a summary of no use, and change nothing else."""
+        place, conversation = self.place, self.runtime.conversation
+        return Commit(
+            session_id=place.session_id,
+            operation_id=self.operation_id,
+            expected_head_revision=place.head_revision,
+            fencing_token=place.fencing_token,
+            leaf=self.runtime.graph.leaf,
+            config=conversation.layers.config(conversation.mark),
+            usage=summary.usage,
+            result=FrameOpened(fault=summary.fault).facts(),
+            is_turn=False,
         )
 
     def _built(self, part: Cut, summary: Summary) -> Commit:
@@ -133,15 +161,14 @@ async def compact_turn(host: SessionHost, request: CompactTurn) -> FrameOpened:
     effects = await host.store.effects(turn.session_id, turn.turn_id)
     agent = host.app.agent(turn.agent)
     part = cut(runtime.graph, agent.compact_keep, runtime.model.room)
-    is_due = recorded(effects) is not None or _is_full(runtime, agent.compact_at, effects)
+    is_due = recorded(effects, turn.head_revision) is not None or _is_full(
+        runtime, agent.compact_at, effects
+    )
     if part is None or not is_due:
         return opening.unchanged()
-    opened = await opening.compact(part, effects, is_last=request.is_last)
-    if opened.fault is not None:
-        # The turn accounts for what was paid in vain.
-        paid = await host.store.effects(turn.session_id, turn.turn_id)
-        resident.absorb(turn.turn_id, paid, lenient=True)
-    return opened
+    # The turn accounts for what is paid here in vain: it must read its journal again.
+    resident.draft_of(turn.turn_id).opened_by = 0
+    return await opening.compact(part, effects, is_last=request.is_last)
 
 
 async def open_frame(host: SessionHost, request: OpenFrame) -> FrameOpened:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from sojourn import ids
 from sojourn.compaction import PROMPT, Cut, check_length, summary_of
 from sojourn.errors import (
     CompactionFailed,
+    EffectSettled,
+    LeaseLost,
     ModelError,
     ModelUnavailable,
     PluginFailed,
@@ -18,7 +22,7 @@ from sojourn.errors import (
 from sojourn.heal import healed_messages
 from sojourn.hooks import CompactionView
 from sojourn.host import SessionHost
-from sojourn.journal import SUMMARY_KEY, Effect, EffectKind, EffectRef, EffectStatus, Outcome
+from sojourn.journal import Effect, EffectKind, EffectRef, EffectStatus, Outcome, summary_key
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import Message, user
 from sojourn.models import FinishReason, ModelAnswer
@@ -27,7 +31,11 @@ from sojourn.plugin_turns import answered
 from sojourn.runtime import SessionRuntime
 from sojourn.spending import spending_facts, spent
 from sojourn.turns.asking import question
+from sojourn.turns.wasting import write_off
 from sojourn.usage import Usage, UsageEntry
+
+# What a summary is called among answers that were paid for and lost.
+WASTED_PLACE = "summary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +91,16 @@ class Summariser:
         )
         # Without plugins' states: the frame's commit has them, and the turn's journal outlives it.
         made = await keeper.run(self._made(part))
-        if made.facts.get("model"):
+        try:
+            effect = await self.host.store.record_effect(self.ref, made)
+        except (EffectSettled, LeaseLost):
+            await self._write_off(made.facts)
+            raise
+        if effect.attempt_id != made.attempt_id:
+            await self._write_off(made.facts)
+        elif made.facts.get("model"):
             self.host.meter.spent(spent(made, "compaction"))
-        return Summary.of(await self.host.store.record_effect(self.ref, made))
+        return Summary.of(effect)
 
     async def _made(self, part: Cut) -> Outcome:
         answers: list[ModelAnswer] = []
@@ -97,11 +112,14 @@ class Summariser:
                 seeds = [await self._summed_up(part, answers)]
             check_length(seeds, part)
         except (ModelError, PluginFailed, CompactionFailed) as error:
+            facts = self._paid(answers, getattr(error, "spent", None))
             if error.retryable and not self.is_last:
+                await self._write_off(facts)
                 raise
-            return self._outcome(EffectStatus.FAILED, b"", answers, error)
+            facts["fault"] = Fault.of(error).model_dump(mode="json")
+            return _outcome(EffectStatus.FAILED, b"", facts)
         payload = b"[" + b",".join(seed.encode() for seed in seeds) + b"]"
-        return self._outcome(EffectStatus.DONE, payload, answers)
+        return _outcome(EffectStatus.DONE, payload, self._paid(answers))
 
     async def _summed_up(self, part: Cut, answers: list[ModelAnswer]) -> Message:
         """Ask for a summary, piece after piece if the model has become too small for the whole."""
@@ -129,25 +147,28 @@ class Summariser:
             name = type(error).__name__
             raise ModelUnavailable(model=runtime.model.id, reason=f"unexpected {name}") from None
 
-    def _outcome(
-        self,
-        status: EffectStatus,
-        payload: bytes,
-        answers: Sequence[ModelAnswer],
-        error: SojournError | None = None,
-    ) -> Outcome:
-        facts = dict[str, object]()
-        if answers:
-            usage = Usage.total(answer.usage for answer in answers)
-            facts |= spending_facts(answers[0].model, usage, self.runtime.model)
-        if error is not None:
-            facts["fault"] = Fault.of(error).model_dump(mode="json")
-        return Outcome(EffectKind.SUMMARY, status, payload, facts)
+    def _paid(self, answers: Sequence[ModelAnswer], lost: Usage | None = None) -> dict[str, Any]:
+        """Return the spending facts of answers, and of one that could not be read."""
+        usages = [answer.usage for answer in answers] + ([lost] if lost else [])
+        if not usages:
+            return {}
+        model = answers[0].model if answers else ""
+        return spending_facts(model, Usage.total(usages), self.runtime.model)
+
+    async def _write_off(self, facts: Mapping[str, Any]) -> None:
+        if facts.get("model"):
+            told = {key: facts[key] for key in facts.keys() - {"fault"}}
+            await write_off(self.host, self.ref, WASTED_PLACE, told)
 
 
-def recorded(effects: Sequence[Effect]) -> Effect | None:
-    """Return the summary in a journal, if there is one."""
-    return next((each for each in effects if each.effect_key == SUMMARY_KEY), None)
+def _outcome(status: EffectStatus, payload: bytes, facts: dict[str, Any]) -> Outcome:
+    return Outcome(EffectKind.SUMMARY, status, payload, facts, ids.mint("ask"))
+
+
+def recorded(effects: Sequence[Effect], head_revision: int) -> Effect | None:
+    """Return the summary in a journal that was made on this head, if there is one."""
+    key = summary_key(head_revision)
+    return next((each for each in effects if each.effect_key == key), None)
 
 
 def _usable(answer: ModelAnswer, told: Message) -> str:

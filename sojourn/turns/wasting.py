@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from sojourn import ids
 from sojourn.draft import Draft
@@ -21,7 +24,7 @@ from sojourn.models import ModelSpec
 from sojourn.requests import StepTurn
 from sojourn.runtime import SessionRuntime
 from sojourn.spending import spending_facts, spent
-from sojourn.usage import Usage, UsageEntry
+from sojourn.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -63,19 +66,32 @@ async def record_waste(
     If its turn is over or its writer superseded, the meter alone has it: the ledger of a turn is
     closed with the turn.
     """
-    turn, attempt_id = step.turn, ids.mint("ask")
-    key = wasted_key(step.step, attempt_id)
-    ref = EffectRef(turn.session_id, turn.turn_id, key, turn.fencing_token)
-    facts = spending_facts(*paid)
-    outcome = Outcome(EffectKind.WASTED, EffectStatus.FAILED, b"", facts, attempt_id)
+    turn = step.turn
+    ref = EffectRef(turn.session_id, turn.turn_id, model_key(step.step), turn.fencing_token)
+    effect = await write_off(host, ref, step.step, spending_facts(*paid))
+    if effect is not None:
+        draft.note(effect)
+
+
+async def write_off(
+    host: SessionHost, ref: EffectRef, place: int | str, facts: Mapping[str, Any]
+) -> Effect | None:
+    """Record spending beside the effect that it was for; None if the meter alone has it.
+
+    Args:
+        host: whose store and meter.
+        ref: the effect.
+        place: what it is in the keys of wasted answers.
+        facts: as `spending_facts`.
+    """
+    attempt_id = ids.mint("ask")
+    outcome = Outcome(EffectKind.WASTED, EffectStatus.FAILED, b"", dict(facts), attempt_id)
+    host.meter.spent(spent(outcome, "wasted"))
     try:
-        effect = await host.store.record_effect(ref, outcome)
+        return await host.store.record_effect(
+            replace(ref, effect_key=wasted_key(place, attempt_id)), outcome
+        )
     except StoreError as error:
         text = "session %s: an answer that was lost is not in the ledger: %s"
-        log.warning(text, turn.session_id, type(error).__name__)
-        model, usage, spec = paid
-        entry = UsageEntry(source="wasted", model=model or spec.id, usage=usage, price=spec.price)
-        host.meter.spent(entry)
-        return
-    draft.note(effect)
-    host.meter.spent(spent(effect, "wasted"))
+        log.warning(text, ref.session_id, type(error).__name__)
+        return None

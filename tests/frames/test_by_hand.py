@@ -119,14 +119,23 @@ async def test_a_summary_of_ones_own_asks_no_model(store_url: str) -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
-    "summary",
-    ["", "   ", "long " * 5_000, ModelRefused(model="m", reason="no"), ValueError("secret")],
+    ("summary", "paid"),
+    [
+        ("", 1),
+        ("   ", 1),
+        ("long " * 5_000, 1),
+        (ModelRefused(model="m", reason="no"), 0),
+        (ValueError("secret"), 0),
+    ],
     ids=["empty", "blank", "too long", "refused", "broken"],
 )
 async def test_a_compaction_that_fails_leaves_the_session_as_it_was(
-    store_url: str, summary: str | BaseException
+    store_url: str, summary: str | BaseException, paid: int
 ) -> None:
-    """It says why, without content, and the next turn sees the whole conversation."""
+    """It says why, without content, and the next turn sees the whole conversation.
+
+    What a model was paid in vain is committed, and moves the head.
+    """
     script = Counting(summary)
     async with counting_app(store_url, script).open(SESSION) as session:
         await session.send("one")
@@ -138,7 +147,7 @@ async def test_a_compaction_that_fails_leaves_the_session_as_it_was(
 
     assert "secret" not in str(refusal.value)
     assert script.asked[-1] == ["one", "1 heard", "two", "3 heard", "three"]
-    assert (view.turns, view.head_revision) == (3, 3)
+    assert (view.turns, view.head_revision) == (3, 3 + paid)
     assert await problems(store_url) == []
 
 
