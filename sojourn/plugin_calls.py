@@ -19,7 +19,7 @@ from sojourn.hooks import (
     ToolCallView,
     ToolResultView,
 )
-from sojourn.plugin_faults import Misbehaved, attributed, required
+from sojourn.plugin_faults import Misbehaved, attributed, check_size, required
 from sojourn.plugin_part import PluginPart
 from sojourn.plugin_sessions import PluginSessions
 
@@ -155,9 +155,11 @@ async def _before(part: PluginPart, call: ToolCallView) -> Refusal | ReplaceArgu
     word = await part.ask(BEFORE, own)
     with attributed(part.plugin_id, BEFORE):
         if isinstance(word, Answer):
-            return Answer(plugin_state.as_json(word.response))
+            return Answer(_storable(word.response))
         if isinstance(word, Deny):
-            return Deny(plugin_state.as_json(required(str, word.reason)))
+            return Deny(_storable(required(str, word.reason)))
+        if isinstance(word, AbortTurn):
+            required(str, word.reason)
         if word is None or isinstance(word, AbortTurn | ReplaceArguments):
             return word
         raise Misbehaved.by_returning(word, "AbortTurn, Deny, Answer or ReplaceArguments")
@@ -170,7 +172,9 @@ async def _after(
     word = await part.ask(AFTER, call, own)
     with attributed(part.plugin_id, AFTER):
         if isinstance(word, Deny):
-            return Deny(plugin_state.as_json(required(str, word.reason)))
+            return Deny(_storable(required(str, word.reason)))
+        if isinstance(word, AbortTurn):
+            required(str, word.reason)
         if word is None or isinstance(word, AbortTurn | ReplaceResult):
             return word
         raise Misbehaved.by_returning(word, "AbortTurn, Deny or ReplaceResult")
@@ -190,8 +194,14 @@ def _fitting(arguments: object, fits: Fits) -> dict[str, Any]:
 def _changed(result: ToolResultView, word: ReplaceResult) -> ToolResultView:
     added = [required(Attachment, each) for each in word.attachments]
     attachments = tuple(dict.fromkeys((*result.attachments, *added)))
-    response = plugin_state.as_json(word.response)
+    response = _storable(word.response)
     return replace(result, response=response, attachments=attachments)
+
+
+def _storable(value: Any) -> Any:
+    kept = plugin_state.as_json(value)
+    check_size(len(plugin_state.as_bytes(kept)))
+    return kept
 
 
 def _conflict(earlier: PluginPart, later: PluginPart, hook: str, what: str) -> PluginConflict:

@@ -14,9 +14,8 @@ from sojourn.errors import PluginFailed
 from sojourn.raised import place_of
 
 T = TypeVar("T")
-
-# What ends more than a hook, and is not the plugin's own doing.
-_FROM_OUTSIDE = (asyncio.CancelledError, KeyboardInterrupt)
+# Half of what a commit may have.
+MAX_WORD_BYTES = 8 * 1024 * 1024
 
 # How often each plugin has failed in each hook since the process began.
 failures: Counter[tuple[str, str]] = Counter()
@@ -56,14 +55,23 @@ def required(kind: type[T], value: object) -> T:
     return cast("T", value)
 
 
+def check_size(size: int) -> None:
+    """Let what a hook wants recorded pass, if a commit has room for it.
+
+    Raises:
+        Misbehaved: it has not.
+    """
+    if size > MAX_WORD_BYTES:
+        raise Misbehaved(f"its {size} bytes are over {MAX_WORD_BYTES}")
+
+
 @contextmanager
 def attributed(plugin_id: str, hook: str) -> Generator[None]:
     """Name the plugin for whatever it raises; an exit too ends no more than the session."""
     try:
         yield
-    except _FROM_OUTSIDE:
-        raise
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, it is named for it
+        _pass_on(error)
         _warn(plugin_id, hook, error)
         raise PluginFailed(plugin_id=plugin_id, hook=hook, reason=_reason(error)) from None
 
@@ -73,10 +81,25 @@ def contained(plugin_id: str, hook: str) -> Generator[None]:
     """Log whatever a plugin raises, where it must neither stop nor change what happens."""
     try:
         yield
-    except _FROM_OUTSIDE:
-        raise
     except BaseException as error:  # noqa: BLE001 - as above
+        _pass_on(error)
         _warn(plugin_id, hook, error)
+
+
+def _pass_on(error: BaseException) -> None:
+    """Raise what ends more than a hook; a cancellation that nobody asked for is the plugin's."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+        raise error
+
+
+def _is_cancelled() -> bool:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return True  # no task of ours: whoever runs it knows
+    return task is None or task.cancelling() > 0
 
 
 def _warn(plugin_id: str, hook: str, error: BaseException) -> None:

@@ -12,7 +12,7 @@ from sojourn.hooks import AbortTurn, Enqueue, Offer, TurnView
 from sojourn.messages import Message, Role
 from sojourn.models import ToolSpec
 from sojourn.outcome import Abort, Fault, TurnStatus
-from sojourn.plugin_faults import Misbehaved, attributed, required
+from sojourn.plugin_faults import Misbehaved, attributed, check_size, required
 from sojourn.plugin_messages import check_pairs, messages_of, storable
 from sojourn.plugin_part import PluginPart
 from sojourn.plugin_sessions import PluginSessions
@@ -126,6 +126,7 @@ def _enqueued(word: object) -> list[Message]:
     for message in messages:
         if message.role not in (Role.USER, Role.SYSTEM):
             raise Misbehaved(f"it enqueued a message of role {message.role.value}")
+    check_size(sum(len(message.encode()) for message in messages))
     return messages
 
 

@@ -39,14 +39,14 @@ class Redaction(Plugin):
         self._pattern = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
     def masked(self, value: Any) -> Any:
-        """Return JSON with every text masked, the keys of objects excepted."""
+        """Return JSON with every text masked, the keys of objects too."""
         if isinstance(value, str):
             return self._pattern.sub(MASK, value)
         if isinstance(value, list):
             return list(map(self.masked, cast("Sequence[Any]", value)))
         if isinstance(value, dict):
             items = cast("dict[str, Any]", value).items()
-            return {key: self.masked(item) for key, item in items}
+            return {self.masked(key): self.masked(item) for key, item in items}
         return value
 
     def message(self, message: Message) -> Message:

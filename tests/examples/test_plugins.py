@@ -212,7 +212,7 @@ async def test_secrets_are_neither_stored_nor_sent() -> None:
     def whisper(text: str) -> dict[str, Any]:
         """Tell a secret."""
         given.append(text)
-        return {"key": [f"it is {SECRET}"]}
+        return {"key": [f"it is {SECRET}"], SECRET: 1}
 
     def script(messages: Sequence[Message]) -> Any:
         if messages[-1].text:
@@ -227,7 +227,7 @@ async def test_secrets_are_neither_stored_nor_sent() -> None:
     assert given == [f"say {MASK}"]
     assert result.text == f"the key is {MASK}"
     assert SECRET not in await stored(app) + repr(model.asked)
-    assert (await stored(app)).count(MASK) == 4
+    assert (await stored(app)).count(MASK) == 5
 
 
 async def test_a_redacted_message_is_still_the_same_turn() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from sojourn import Agent, App, TurnStatus
-from sojourn.hooks import Answer
+from sojourn.hooks import AbortTurn, Answer, Deny, Enqueue, ReplaceResult
+from sojourn.messages import user
 from sojourn.testing import ScriptedModel
 from tests.plugins.making import Hooked, returning
 from tests.plugins.test_calls import Adding, app_of, played
@@ -63,3 +65,51 @@ async def test_an_answer_that_could_not_be_read_again_is_the_plugins_failure() -
     assert result.error is not None
     assert (result.status, result.error.type) == (TurnStatus.FAILED, "PluginFailed")
     assert "failed in before_tool_call" in str(response.response)
+
+
+def _cancelling(*_: Any) -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("hook", ["before_turn", "context", "before_tool_call", "after_tool_call"])
+async def test_a_cancellation_that_nobody_asked_for_is_the_plugins_failure(hook: str) -> None:
+    """A plain hook that raises it, by a library of its own, cancels nothing of ours."""
+    app = app_of(Adding(), Hooked(**{hook: _cancelling}))
+    async with app.open("s-1") as session:
+        result = await session.send("add")
+    assert result.error is not None
+    assert result.error.message == f"Plugin 'hooked' failed in {hook}: CancelledError."
+
+
+async def test_a_paid_answer_is_committed_whatever_is_raised_behind_it() -> None:
+    """A cancellation that nobody asked for, too."""
+    app = app_of(Adding(), Hooked(after_turn=_cancelling, on_event=_cancelling))
+    async with app.open("s-1") as session:
+        assert (await session.send("add")).status is TurnStatus.COMPLETED
+
+
+LARGE = "x" * (9 * 1024 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("hook", "word"),
+    [
+        ("before_tool_call", Answer(LARGE)),
+        ("before_tool_call", Deny(LARGE)),
+        ("before_tool_call", AbortTurn(5)),  # type: ignore[arg-type]
+        ("after_tool_call", ReplaceResult(LARGE)),
+        ("after_tool_call", AbortTurn(5)),  # type: ignore[arg-type]
+        ("before_turn", Enqueue([user(LARGE)])),
+    ],
+    ids=["answer", "denial", "no reason", "result", "no reason behind", "message"],
+)
+async def test_a_word_that_cannot_be_recorded_ends_the_turn_in_a_commit(
+    hook: str, word: Any
+) -> None:
+    """It is the plugin's failure: the turn could never be committed with it."""
+    app = app_of(Adding(), Hooked(**{hook: returning(word)}))
+    async with app.open("s-1") as session:
+        result = await session.send("add")
+        assert result.error is not None
+        assert result.error.message.startswith(f"Plugin 'hooked' failed in {hook}: it")
+        assert len((await session.show()).messages) > 0
