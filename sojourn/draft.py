@@ -21,7 +21,7 @@ from sojourn.journal import (
 )
 from sojourn.messages import CallStatus, Message, Role, ToolCallPart, tool_response
 from sojourn.outcome import CallSummary
-from sojourn.spending import spent
+from sojourn.spending import source_of, spent
 from sojourn.usage import Usage, UsageEntry, total_cost
 from sojourn.window import counted, estimated
 
@@ -238,15 +238,6 @@ class Draft:
 
 def _usage(effect: Effect) -> Usage:
     return Usage.model_validate(effect.facts.get("usage", {}))
-
-
-def source_of(effect: Effect) -> str:
-    """Return who spent what an effect has cost; empty if it is none that costs."""
-    if effect.kind is EffectKind.WASTED:
-        return "wasted"
-    if effect.kind is EffectKind.MODEL and effect.is_final:
-        return "turn"
-    return "compaction" if effect.kind is EffectKind.SUMMARY and effect.facts.get("model") else ""
 
 
 def _made(message: Message) -> Entry:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from sojourn import plugin_state
-from sojourn.hooks import CompactionView, PromptPart, Slot
-from sojourn.messages import Message
+from sojourn.hooks import CompactionView, Condensed, PromptPart, Slot
 from sojourn.plugin_faults import Misbehaved, attributed, contained, given, required
 from sojourn.plugin_journal import PluginJournal
 from sojourn.plugin_messages import check_pairs, storable
@@ -15,6 +15,7 @@ from sojourn.plugin_part import Hook, PluginPart
 from sojourn.plugin_state import PluginEntry
 from sojourn.plugins import PluginSession
 from sojourn.tools import AnyTool, Tool
+from sojourn.usage import Usage
 
 T = TypeVar("T")
 
@@ -66,8 +67,8 @@ class PluginSessions:
             part.plugin.hook_timeout.total_seconds() for hook in hooks for part in self.having(hook)
         )
 
-    async def compact(self, view: CompactionView) -> Sequence[Message] | None:
-        """Return the seed of a new frame from the first plugin that makes one, by priority.
+    async def compact(self, view: CompactionView) -> tuple[str, Condensed] | None:
+        """Return who is the first to make the seed of a new frame, by priority, and the seed.
 
         Raises:
             PluginFailed: a plugin raised, returned something else, or took too long.
@@ -75,10 +76,9 @@ class PluginSessions:
         for part in self.by_priority("compact"):
             answer = await part.ask("compact", view, seconds=COMPACTION_SECONDS)
             with attributed(part.plugin_id, "compact"):
-                seed = [] if answer is None else storable(answer)
-                check_pairs(seed)
-            if seed:
-                return seed
+                made = _condensed(answer)
+            if made.messages:
+                return part.plugin_id, made
         return None
 
     @property
@@ -151,3 +151,15 @@ def _prompt(session: PluginSession) -> list[PromptPart]:
     if not isinstance(text, list | tuple):
         raise Misbehaved.by_returning(text, "str")
     return [required(PromptPart, each) for each in cast("Iterable[object]", text)]
+
+
+def _condensed(answer: object) -> Condensed:
+    """Return what a compactor has made, checked, and without a model if it was paid none."""
+    made = answer if isinstance(answer, Condensed) else Condensed((), "", Usage())
+    said = made.messages if made is answer else answer
+    seed = [] if said is None else storable(said)
+    check_pairs(seed)
+    model, usage = required(str, made.model), required(Usage, made.usage)
+    if made is answer and not (seed and model):
+        raise Misbehaved("it names no model, or made nothing of what it paid")
+    return replace(made, messages=seed, usage=usage)

@@ -18,6 +18,7 @@ from sojourn.hooks import (
     AbortTurn,
     Answer,
     CompactionView,
+    Condensed,
     Deny,
     Enqueue,
     Offer,
@@ -139,8 +140,13 @@ class PluginSession:
         """Say nothing, or `Enqueue` for the next turn to see, before the commit; may be async."""
         return None
 
-    async def compact(self, view: CompactionView) -> Sequence[Message] | None:  # noqa: ARG002
+    async def compact(
+        self,
+        view: CompactionView,  # noqa: ARG002
+    ) -> Sequence[Message] | Condensed | None:
         """Return the messages that a new frame begins with, or None to leave it to others.
+
+        A `Condensed` tells what they have cost as well.
 
         The plugin of the highest `priority` that answers wins; if none does, a model sums up.
         """

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sojourn.commit import Commit
-from sojourn.journal import Effect, Outcome
+from sojourn.journal import Effect, EffectKind, EffectStatus, Outcome
 from sojourn.models import ModelSpec
 from sojourn.usage import ModelPrice, Usage, UsageEntry
 
@@ -35,6 +35,19 @@ def spent(effect: Effect | Outcome, source: str) -> UsageEntry:
         usage=Usage.model_validate(effect.facts.get("usage", {})),
         price=ModelPrice.model_validate(price) if price else None,
     )
+
+
+def source_of(effect: Effect | Outcome) -> str:
+    """Return who spent what an effect has cost; empty if it is none that costs."""
+    match effect.kind:
+        case EffectKind.WASTED:
+            return "wasted"
+        case EffectKind.MODEL if effect.status is not EffectStatus.STARTED:
+            return "turn"
+        case EffectKind.SUMMARY if effect.facts.get("model"):
+            return str(effect.facts.get("source", "compaction"))
+        case _:
+            return ""
 
 
 def prices_of(config: Mapping[str, Any]) -> dict[str, ModelPrice]:

@@ -82,7 +82,7 @@ class UsageEntry(BaseModel):
     """One row of a session's token ledger: what `source` spent on `model` in one turn.
 
     Attributes:
-        source: `turn`, `wasted`, `compaction` or `import`.
+        source: `turn`, `wasted`, `compaction`, `import` or `plugin/<plugin id>`.
         model: the model, as its provider calls it.
         usage: the tokens.
         price: the model's price, if it is known; no part of the row.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sojourn.hooks.calls import Answer, Deny, ReplaceArguments, ToolCallView
-from sojourn.hooks.compaction import CompactionView
+from sojourn.hooks.compaction import CompactionView, Condensed
 from sojourn.hooks.offers import Offer
 from sojourn.hooks.prompts import PromptPart, Slot
 from sojourn.hooks.results import ReplaceResult, ToolResultView
@@ -13,6 +13,7 @@ __all__ = [
     "AbortTurn",
     "Answer",
     "CompactionView",
+    "Condensed",
     "Deny",
     "Enqueue",
     "Offer",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sojourn.messages import Message
+from sojourn.usage import ModelPrice, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,22 @@ class CompactionView:
     session_id: str
     messages: Sequence[Message]
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Condensed:
+    """What a compactor makes of a conversation by a model of its own, and what that was paid.
+
+    The ledger has it under `plugin/<plugin id>`.
+
+    Attributes:
+        messages: the seed of the new frame, at least one message.
+        model: the model, as its provider calls it.
+        usage: the tokens, of all that it was asked.
+        price: the model's price, if it is known.
+    """
+
+    messages: Sequence[Message]
+    model: str
+    usage: Usage
+    price: ModelPrice | None = None

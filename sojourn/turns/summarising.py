@@ -20,16 +20,16 @@ from sojourn.errors import (
     SojournError,
 )
 from sojourn.heal import healed_messages
-from sojourn.hooks import CompactionView
+from sojourn.hooks import CompactionView, Condensed
 from sojourn.host import SessionHost
 from sojourn.journal import Effect, EffectKind, EffectRef, EffectStatus, Outcome, summary_key
 from sojourn.keeper import LeaseKeeper
 from sojourn.messages import Message, user
-from sojourn.models import FinishReason, ModelAnswer
+from sojourn.models import FinishReason, ModelAnswer, ModelSpec
 from sojourn.outcome import Fault
 from sojourn.plugin_turns import answered
 from sojourn.runtime import SessionRuntime
-from sojourn.spending import spending_facts, spent
+from sojourn.spending import source_of, spending_facts, spent
 from sojourn.turns.asking import question
 from sojourn.turns.wasting import write_off
 from sojourn.usage import Usage, UsageEntry
@@ -56,7 +56,7 @@ class Summary:
         """Read a recorded summary."""
         if effect.status is EffectStatus.FAILED:
             return cls(fault=Fault.model_validate(effect.facts["fault"]))
-        entry = spent(effect, "compaction")
+        entry = spent(effect, source_of(effect))
         seeds = (Message.model_validate(each) for each in json.loads(effect.payload))
         return cls(
             seeds=tuple(seed.encode() for seed in seeds), usage=(entry,) if entry.model else ()
@@ -99,27 +99,30 @@ class Summariser:
         if effect.attempt_id != made.attempt_id:
             await self._write_off(made.facts)
         elif made.facts.get("model"):
-            self.host.meter.spent(spent(made, "compaction"))
+            self.host.meter.spent(spent(made, source_of(made)))
         return Summary.of(effect)
 
     async def _made(self, part: Cut) -> Outcome:
         answers: list[ModelAnswer] = []
+        by_plugin: dict[str, Any] = {}
         try:
             messages, _ = healed_messages(part.replaced, self.ref.session_id)
             view = CompactionView(self.ref.session_id, messages, self.reason)
-            seeds = await self.runtime.plugins.compact(view)
-            if not seeds:
+            condensed = await self.runtime.plugins.compact(view)
+            if condensed is not None:
+                by_plugin, seeds = _charged(*condensed), condensed[1].messages
+            else:
                 seeds = [await self._summed_up(part, answers)]
             check_length(seeds, part)
         except (ModelError, PluginFailed, CompactionFailed) as error:
-            facts = self._paid(answers, getattr(error, "spent", None))
+            facts = by_plugin or self._paid(answers, getattr(error, "spent", None))
             if error.retryable and not self.is_last:
                 await self._write_off(facts)
                 raise
             facts["fault"] = Fault.of(error).model_dump(mode="json")
             return _outcome(EffectStatus.FAILED, b"", facts)
         payload = b"[" + b",".join(seed.encode() for seed in seeds) + b"]"
-        return _outcome(EffectStatus.DONE, payload, self._paid(answers))
+        return _outcome(EffectStatus.DONE, payload, by_plugin or self._paid(answers))
 
     async def _summed_up(self, part: Cut, answers: list[ModelAnswer]) -> Message:
         """Ask for a summary, piece after piece if the model has become too small for the whole."""
@@ -157,8 +160,17 @@ class Summariser:
 
     async def _write_off(self, facts: Mapping[str, Any]) -> None:
         if facts.get("model"):
-            told = {key: facts[key] for key in facts.keys() - {"fault"}}
+            told = {key: facts[key] for key in facts.keys() - {"fault", "source"}}
             await write_off(self.host, self.ref, WASTED_PLACE, told)
+
+
+def _charged(plugin_id: str, condensed: Condensed) -> dict[str, Any]:
+    """Return the spending facts of a plugin's own summary; none if it told of none."""
+    if not condensed.model:
+        return {}
+    spec = ModelSpec(condensed.model, price=condensed.price)
+    facts = spending_facts(condensed.model, condensed.usage, spec)
+    return {**facts, "source": f"plugin/{plugin_id}"}
 
 
 def _outcome(status: EffectStatus, payload: bytes, facts: dict[str, Any]) -> Outcome:

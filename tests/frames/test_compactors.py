@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from decimal import Decimal
 
 import pytest
 from typing_extensions import override
@@ -10,12 +12,13 @@ from typing_extensions import override
 from sojourn import Agent, App, Plugin, Residency
 from sojourn.compaction import PROMPT, SEED
 from sojourn.errors import CompactionFailed
-from sojourn.hooks import CompactionView
+from sojourn.hooks import CompactionView, Condensed
 from sojourn.messages import Message, user
 from sojourn.models import ModelSpec
 from sojourn.plugins import PluginContext, PluginSession
 from sojourn.state import load_state
 from sojourn.testing import ScriptedModel
+from sojourn.usage import ModelPrice, Usage
 from sojourn.window import estimated
 from tests.embedded.making import SESSION, problems
 from tests.frames.making import LONG, Counting, counting_app, path_of
@@ -61,6 +64,62 @@ async def test_a_plugin_may_sum_up_instead_of_the_model(store_url: str) -> None:
     [view] = notes.views
     assert (view.session_id, view.reason) == (SESSION, "requested")
     assert [message.text for message in view.messages] == ["one", "1 heard"]
+
+
+class Condenser(Plugin):
+    """Has a model of its own sum up, which costs what it says."""
+
+    def __init__(self, answer: Condensed) -> None:
+        self._answer = answer
+
+    @override
+    def session(self, context: PluginContext) -> PluginSession:
+        return Condensing(self._answer)
+
+
+class Condensing(PluginSession):
+    """Gives the same summary always."""
+
+    def __init__(self, answer: Condensed) -> None:
+        self._answer = answer
+
+    @override
+    async def compact(self, view: CompactionView) -> Condensed:
+        return self._answer
+
+
+PAID = Usage(input_tokens=70, output_tokens=7)
+PRICE = ModelPrice(input=Decimal(1), output=Decimal(10))
+
+
+@pytest.mark.parametrize("text", ["in short", "long " * 5_000], ids=["used", "too long"])
+async def test_what_a_plugin_has_paid_for_a_summary_is_in_the_ledger_under_its_name(
+    store_url: str, text: str
+) -> None:
+    """At the price that it tells, if the summary is of no use too."""
+    condenser = Condenser(Condensed([user(text)], "vendor-mini", PAID, PRICE))
+    async with counting_app(store_url, Counting(), plugins=[condenser]).open(SESSION) as session:
+        await session.send("one")
+        with nullcontext() if text == "in short" else pytest.raises(CompactionFailed):
+            await session.compact()
+        [line] = [each for each in (await session.show()).ledger if each.source != "turn"]
+
+    assert (line.source, line.model, line.usage) == ("plugin/Condenser", "vendor-mini", PAID)
+    assert line.cost == Decimal("0.00014")
+
+
+@pytest.mark.parametrize(
+    "answer", [Condensed([], "m", PAID), Condensed([user("short")], "", PAID)], ids=["no", "whose"]
+)
+async def test_a_plugin_that_tells_of_spending_must_name_the_model_and_make_a_seed(
+    store_url: str, answer: Condensed
+) -> None:
+    """Else there would be no row to put it in."""
+    app = counting_app(store_url, Counting(), plugins=[Condenser(answer)])
+    async with app.open(SESSION) as session:
+        await session.send("one")
+        with pytest.raises(CompactionFailed, match="Condenser"):
+            await session.compact()
 
 
 class Tactful(Plugin):

@@ -34,8 +34,12 @@ async def test_the_first_answer_wins_by_priority_then_by_order() -> None:
     second = Hooked("second", priority=2, compact=returning([user("second")]))
     silent = Hooked("silent", priority=3, compact=returning(None))
 
-    assert await built(low, first, second, silent).compact(VIEW) == [user("two")]
-    assert await built(low, second, first).compact(VIEW) == [user("second")]
+    made = await built(low, first, second, silent).compact(VIEW)
+    assert made is not None
+    assert (made[0], made[1].messages) == ("first", [user("two")])
+    made = await built(low, second, first).compact(VIEW)
+    assert made is not None
+    assert (made[0], made[1].messages) == ("second", [user("second")])
 
 
 @pytest.mark.parametrize(
