@@ -34,6 +34,9 @@ async def configure_session(host: SessionHost, request: ConfigureSession) -> Con
     head = await host.store.head(session_id)
     revision = head.head_revision if head else 0
     runtime = (await host.resident(session_id, agent, revision)).runtime
+    followed = runtime.conversation.layers.choosing(Choices()).effective.model
+    if request.default_model and followed is not None:
+        host.openable(agent, followed)
     try:
         _set_members(runtime, request)
         async with claimed(host.store, _claim(host, request)) as lease:

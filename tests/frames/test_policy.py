@@ -271,6 +271,21 @@ async def test_a_chosen_model_that_is_gone_is_not_silently_replaced(store_url: s
     assert result.text == "big"
 
 
+async def test_a_choice_is_not_taken_back_for_a_model_that_is_gone(store_url: str) -> None:
+    """It is refused before anything is written, and the session goes on with its choice."""
+    own, gone = Named(ModelSpec("scripted:own")), Named(ModelSpec("scripted:gone"))
+    async with app_of(store_url, own, gone).open(SESSION) as session:
+        await session.send("hello")
+        await session.open_frame("briefing", model="scripted:gone")
+        await session.configure(model="scripted:own")
+    async with app_of(store_url, own).open(SESSION) as session:
+        before = (await session.show()).head_revision
+        with pytest.raises(UnusableModel, match="scripted:gone"):
+            await session.configure(default_model=True)
+        assert (await session.show()).head_revision == before
+        assert (await session.send("go on")).text == "own"
+
+
 async def test_a_fork_and_a_child_have_what_was_chosen(store_url: str) -> None:
     """Until it is taken back there."""
     app = app_of(store_url, Named(BIG), Named(SMALL))
