@@ -12,6 +12,7 @@ from sojourn.errors import CommitTooLarge, GraphCorrupt, HeadConflict
 from sojourn.usage import UsageEntry
 
 MAX_COMMIT_BYTES = 16 * 1024 * 1024
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +183,4 @@ def _meaning(commit: Commit) -> dict[str, Any]:
 
 
 def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
+    return _CANONICAL.encode(value).encode()

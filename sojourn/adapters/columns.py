@@ -29,6 +29,17 @@ def usage(tokens: Sequence[Any]) -> Usage:
     )
 
 
+def tokens(usage: Usage) -> tuple[int, int, int, int, int]:
+    """Return the five columns of `usage`."""
+    return (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+    )
+
+
 def effect(row: Sequence[Any]) -> Effect:
     """Return the effect of `position, effect_key, kind, status, attempt_id, payload, facts`."""
     position, key, kind, status, attempt_id, payload, facts = row

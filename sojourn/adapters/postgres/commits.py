@@ -23,7 +23,7 @@ from sojourn.commit import (
 from sojourn.errors import Contended, StoreError
 from sojourn.graph import NodeKind
 from sojourn.lease import check_fence
-from sojourn.usage import UsageEntry
+from sojourn.usage import Usage
 
 
 class _Place(NamedTuple):
@@ -155,7 +155,7 @@ def _facts(
         "plugin_digest": plugins.digest if plugins else None,
         "plugin_generation": plugins.generation if plugins else None,
         "plugin_body": plugins.body if plugins else None,
-        "usage": json.dumps([_spent(entry) for entry in commit.usage]) if commit.usage else None,
+        **_usage_facts(commit),
         "attachment_ids": list(commit.attachment_ids),
         "result": columns.dumped(commit.result),
         "is_turn": commit.is_turn,
@@ -184,8 +184,17 @@ def _node_facts(commit: Commit, places: dict[str, _Place]) -> dict[str, Any]:
     }
 
 
-def _spent(entry: UsageEntry) -> dict[str, Any]:
-    return {"source": entry.source, "model": entry.model, **entry.usage.model_dump()}
+def _usage_facts(commit: Commit) -> dict[str, Any]:
+    """Return the ledger's rows as columns, one a source and model; five numbers of tokens each."""
+    spent: dict[tuple[str, str], Usage] = {}
+    for entry in commit.usage:
+        key = (entry.source, entry.model)
+        spent[key] = spent[key] + entry.usage if key in spent else entry.usage
+    return {
+        "sources": [source for source, _ in spent],
+        "models": [model for _, model in spent],
+        "tokens": [count for usage in spent.values() for count in columns.tokens(usage)],
+    }
 
 
 def _receipt_of(commit: Commit, revision: int) -> CommitReceipt:

@@ -171,8 +171,8 @@ CREATE OR REPLACE FUNCTION sojourn.try_commit(
     on_revision bigint, given_now timestamptz, hangs_on text, new_leaf text, leaf_place bigint,
     node_ids text[], parents bigint[], frames bigint[], kinds text[], bodies bytea[],
     new_config text, new_tool_digest text, new_tool_generation bigint, tool_body bytea,
-    new_plugin_digest text, new_plugin_generation bigint, plugin_body bytea, spent json,
-    attachment_ids text[], of_result text, is_turn boolean, with_release boolean
+    new_plugin_digest text, new_plugin_generation bigint, plugin_body bytea,
+    sources text[], models text[], tokens bigint[], attachment_ids text[], of_result text, is_turn boolean, with_release boolean
 ) RETURNS bigint LANGUAGE plpgsql
 SET lock_timeout = '5s' SET enable_seqscan = off AS $$
 DECLARE
@@ -243,8 +243,18 @@ BEGIN
     IF new_config IS NOT NULL THEN
         UPDATE sojourn.configs SET body = new_config WHERE sid = my_sid;
     END IF;
-    IF spent IS NOT NULL THEN
-        PERFORM sojourn.account(my_sid, spent);
+    IF cardinality(sources) > 0 THEN
+        INSERT INTO sojourn.usage AS u
+        SELECT
+            my_sid, n.source, n.model, tokens[5 * n.number - 4], tokens[5 * n.number - 3],
+            tokens[5 * n.number - 2], tokens[5 * n.number - 1], tokens[5 * n.number]
+        FROM unnest(sources, models) WITH ORDINALITY AS n (source, model, number)
+        ON CONFLICT (sid, source, model) DO UPDATE
+        SET input_tokens = u.input_tokens + excluded.input_tokens,
+            output_tokens = u.output_tokens + excluded.output_tokens,
+            cache_read_tokens = u.cache_read_tokens + excluded.cache_read_tokens,
+            cache_write_tokens = u.cache_write_tokens + excluded.cache_write_tokens,
+            reasoning_tokens = u.reasoning_tokens + excluded.reasoning_tokens;
     END IF;
     IF cardinality(attachment_ids) > 0 THEN
         UPDATE sojourn.attachments a SET turn_id = of_operation_id, committed_at = at
@@ -277,25 +287,4 @@ BEGIN
     IF locked < cardinality(session_ids) THEN
         RAISE lock_not_available;
     END IF;
-END $$;
-
--- Add tokens to a session's ledger.
-CREATE OR REPLACE FUNCTION sojourn.account(of_sid bigint, spent json)
-RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO sojourn.usage AS u
-    SELECT
-        of_sid, n.source, n.model, sum(n.input_tokens), sum(n.output_tokens),
-        sum(n.cache_read_tokens), sum(n.cache_write_tokens), sum(n.reasoning_tokens)
-    FROM json_to_recordset(spent) AS n (
-        source text, model text, input_tokens bigint, output_tokens bigint,
-        cache_read_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint
-    )
-    GROUP BY n.source, n.model
-    ON CONFLICT (sid, source, model) DO UPDATE
-    SET input_tokens = u.input_tokens + excluded.input_tokens,
-        output_tokens = u.output_tokens + excluded.output_tokens,
-        cache_read_tokens = u.cache_read_tokens + excluded.cache_read_tokens,
-        cache_write_tokens = u.cache_write_tokens + excluded.cache_write_tokens,
-        reasoning_tokens = u.reasoning_tokens + excluded.reasoning_tokens;
 END $$;

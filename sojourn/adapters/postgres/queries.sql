@@ -120,8 +120,8 @@ SELECT sojourn.try_commit(
     %(session_id)s, %(operation_id)s, %(content_hash)s, %(token)s, %(revision)s, %(now)s,
     %(hangs_on)s, %(leaf)s, %(leaf_place)s, %(node_ids)s, %(parents)s, %(frames)s, %(kinds)s,
     %(bodies)s, %(config)s, %(tool_digest)s, %(tool_generation)s, %(tool_body)s,
-    %(plugin_digest)s, %(plugin_generation)s, %(plugin_body)s, %(usage)s, %(attachment_ids)s,
-    %(result)s, %(is_turn)s, %(release)s
+    %(plugin_digest)s, %(plugin_generation)s, %(plugin_body)s, %(sources)s,
+    %(models)s, %(tokens)s, %(attachment_ids)s, %(result)s, %(is_turn)s, %(release)s
 );
 
 -- lock_sessions: Lock the rows of some sessions without waiting; all of them, or it fails.
