@@ -119,9 +119,10 @@ async def call_tool(host: SessionHost, request: CallTool) -> ToolEnded:
     if is_anothers and effect.attempt_id.startswith(_REFUSAL):
         refused = Ending(CallStatus.DENIED, {"error": REFUSED})
         return await _write(call, admission.ending or refused)
-    may_have_run = is_anothers and not call.tool.options.idempotent
+    may_have_run = is_anothers and (not call.tool.options.idempotent or admission.is_refused)
     if request.settle or may_have_run:
-        return await _record_lost(call, may_have_run=may_have_run)
+        abort = admission.ending.abort if admission.ending else None
+        return await _record_lost(call, may_have_run=may_have_run, abort=abort)
     if admission.ending is not None:
         return await _write(call, admission.ending)
     await host.app.probe.reached("tool.started", request.turn.session_id)
@@ -247,11 +248,12 @@ async def _record(call: _Call, ending: Ending | None) -> ToolEnded:
     return await _write(call, ending)
 
 
-async def _record_lost(call: _Call, *, may_have_run: bool) -> ToolEnded:
+async def _record_lost(call: _Call, *, may_have_run: bool, abort: Abort | None = None) -> ToolEnded:
     if not may_have_run:
         return await _write(call, Ending(CallStatus.FAILED, {"error": LOST}))
     payload = unknown_response(call.written).encode()
-    return await _settle(call, EffectStatus.UNKNOWN, payload, {"status": CallStatus.UNKNOWN.value})
+    facts = {"status": CallStatus.UNKNOWN.value, **_aborting(abort)}
+    return await _settle(call, EffectStatus.UNKNOWN, payload, facts)
 
 
 async def _write(call: _Call, ending: Ending) -> ToolEnded:
@@ -262,8 +264,12 @@ async def _write(call: _Call, ending: Ending) -> ToolEnded:
     )
     if ending.arguments is not None:
         response = ran_with(response, dict(ending.arguments))
-    abort = {"abort": ending.abort.model_dump(mode="json")} if ending.abort else {}
-    return await _settle(call, status, response.encode(), {"status": ending.status.value, **abort})
+    facts = {"status": ending.status.value, **_aborting(ending.abort)}
+    return await _settle(call, status, response.encode(), facts)
+
+
+def _aborting(abort: Abort | None) -> dict[str, Any]:
+    return {"abort": abort.model_dump(mode="json")} if abort else {}
 
 
 async def _settle(

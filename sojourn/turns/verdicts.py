@@ -48,6 +48,11 @@ class Admission:
     ending: Ending | None = None
     is_replaced: bool = False
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the model would be told that the call was not run."""
+        return self.ending is not None and self.ending.status is not CallStatus.DONE
+
 
 async def admitted(
     plugins: PluginSessions, call: ToolCallView, tool: AnyTool, fits: Fits

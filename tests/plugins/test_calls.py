@@ -19,7 +19,7 @@ from sojourn.hooks import (
     ToolCallView,
     ToolResultView,
 )
-from sojourn.journal import EffectStatus
+from sojourn.journal import EffectKind, EffectStatus
 from sojourn.messages import CallStatus, ToolResponsePart
 from sojourn.reads import ReadScope
 from sojourn.requests import CallTool, CommitTurnRequest, StepTurn
@@ -267,6 +267,37 @@ async def test_what_a_hook_decided_and_is_recorded_no_other_attempt_decides_anew
 
     assert again == ended
     assert len(adding.calls) == ran
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+@pytest.mark.parametrize("word", [Deny("no"), AbortTurn("no")])
+async def test_a_call_that_is_refused_after_it_may_have_run_is_not_said_not_to_have(
+    word: Any, *, idempotent: bool
+) -> None:
+    """The first attempt ran, and its record was lost; an abort still ends the turn."""
+
+    class Lost(MemoryStore):
+        is_lost = True
+
+        @override
+        async def record_effect(self, ref: Any, outcome: Any) -> Any:
+            if self.is_lost and outcome.kind is EffectKind.TOOL and outcome.payload:
+                self.is_lost = False
+                raise ConnectionError
+            return await super().record_effect(ref, outcome)
+
+    store, adding = Lost(), Adding(idempotent=idempotent)
+    hosting, host, request = await opened(app_of(adding, store=store))
+    with pytest.raises(ConnectionError):
+        await call_tool(host, request)
+    other = app_of(adding, Hooked(before_tool_call=returning(word)), store=store)
+    async with other.host() as elsewhere:
+        again = await call_tool(elsewhere, request.model_copy(update={"attempt": 2}))
+    await hosting.__aexit__(None, None, None)
+
+    assert adding.calls == [(1, 2)]
+    assert again.status is CallStatus.UNKNOWN
+    assert (again.abort is not None) is isinstance(word, AbortTurn)
 
 
 async def test_a_refusal_that_was_lost_before_it_was_recorded_runs_nothing_later() -> None:
