@@ -20,6 +20,7 @@ from sojourn.testing import ScriptedModel
 from sojourn.turns import commit_if_last, step_turn
 from sojourn.usage import ModelPrice, Usage, UsageEntry
 from sojourn.view import SessionView, view_session
+from sojourn.window import counted
 from tests.runtime.hosts import SESSION, Gate, Worker
 
 PRICE = ModelPrice(input=Decimal("1.10"), output=Decimal("4.40"), cache_read=Decimal("0.275"))
@@ -222,6 +223,47 @@ async def test_a_summary_is_in_the_ledger_and_on_the_meter(store: SessionStore) 
     assert lines(view) == {"compaction": (1_000, COST), "turn": (1_000, COST)}
     assert view.cost == 2 * COST
     assert tally.answers == Counter(turn=1, compaction=1)
+
+
+async def test_a_turn_keeps_its_price_and_a_session_has_the_newest(store: SessionStore) -> None:
+    """Of one model whose price has changed between two turns."""
+    costs: list[Decimal | None] = []
+    dearer = PRICE.model_copy(update={"output": Decimal("5.40")})
+    for turn_id, price in (("turn-1", PRICE), ("turn-2", dearer)):
+        async with working(store, Priced(lambda _: ANSWER, price), Tally()) as one:
+            outcome = (await one.last_step(await one.begin(turn_id))).outcome
+            assert outcome is not None
+            costs.append(outcome.cost)
+    assert costs == [COST, COST + Decimal("0.0001")]
+    assert (await view_session(store, SESSION)).cost == 2 * (COST + Decimal("0.0001"))
+
+
+def test_every_kind_of_token_has_its_price_and_cached_ones_that_of_input_if_none_is_told() -> None:
+    """Reasoning is a part of the output, and is not paid twice."""
+    usage = Usage(
+        input_tokens=1,
+        output_tokens=10,
+        cache_read_tokens=100,
+        cache_write_tokens=1_000,
+        reasoning_tokens=9,
+    )
+    whole = ModelPrice(
+        input=Decimal(2), output=Decimal(3), cache_read=Decimal(5), cache_write=Decimal(7)
+    )
+    assert whole.cost(usage) * 1_000_000 == 2 + 30 + 500 + 7_000
+    assert ModelPrice(input=Decimal(2), output=Decimal(3)).cost(usage) * 1_000_000 == 2_232
+
+
+def test_a_window_is_filled_by_what_was_cached_too() -> None:
+    """All that was read and written is read next time; else nothing would be compacted."""
+    usage = Usage(
+        input_tokens=1,
+        output_tokens=10,
+        cache_read_tokens=100,
+        cache_write_tokens=1_000,
+        reasoning_tokens=9,
+    )
+    assert counted(usage) == 1_111
 
 
 def test_an_empty_turn_costs_nothing() -> None:
