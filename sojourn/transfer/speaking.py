@@ -33,6 +33,8 @@ class Speaker:
         self._session_id = session_id
         self._form = form
         self._turn: list[Node] = []
+        self._behind: list[Node] = []
+        self._open: set[str] = set()
         self._frame_turn: str | None = None
         self._lines = 0
 
@@ -59,28 +61,32 @@ class Speaker:
     def _take(self, node: Node) -> Iterator[bytes]:
         if node.kind == NodeKind.FRAME:
             self._frame_turn = node.turn_id
-        elif node.turn_id != self._frame_turn and self._is_said(node):
-            is_user = node.kind == NodeKind.MESSAGE and (
-                decoded(node, self._session_id).role is Role.USER
-            )
-            if is_user or node.kind == NodeKind.FOREIGN:
+        elif node.turn_id != self._frame_turn and node.kind == NodeKind.MESSAGE:
+            message = decoded(node, self._session_id)
+            if message.role is Role.USER:
                 yield from self._flush()
+            self._open -= {response.id for response in message.tool_responses}
+            self._open |= {call.id for call in message.tool_calls}
             self._turn.append(node)
-
-    def _is_said(self, node: Node) -> bool:
-        return node.kind in {NodeKind.MESSAGE, NodeKind.FOREIGN}
+        elif node.turn_id != self._frame_turn and node.kind == NodeKind.FOREIGN:
+            self._behind.append(node)
+            if not self._open:
+                yield from self._flush()
 
     def _flush(self) -> Iterator[bytes]:
-        """Yield what is complete: no call in it still waits for its result."""
+        """Yield what is complete; items of a library never part a call from its result."""
         turn, self._turn = self._turn, []
-        for node in turn:
-            if node.kind == NodeKind.FOREIGN:
-                kept = foreign_item(node, self._form)
-                yield from self._said(kept or f"an item of another format ({node.node_id})")
-        messages, _ = healed_messages(turn, self._session_id)
+        behind, self._behind = self._behind, []
+        self._open.clear()
+        messages, healed = healed_messages(turn, self._session_id)
+        for each in healed:
+            self._note(Note(self._lines, f"healed ({each.kind.value}): {each.detail}"))
         for message in messages:
             for item in items_of(self._form, message):
                 yield from self._said(item)
+        for node in behind:
+            kept = foreign_item(node, self._form)
+            yield from self._said(kept or f"an item of another format ({node.node_id})")
 
     def _said(self, item: dict[str, Any] | str) -> Iterator[bytes]:
         if isinstance(item, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,18 @@ async def test_a_call_without_a_result_goes_out_answered(store: SessionStore) ->
     assert items[-1]["call_id"] == "call_1"
 
 
+async def test_a_result_that_stands_apart_from_its_call_is_not_left_out_in_silence(
+    store: SessionStore,
+) -> None:
+    """No model takes it where it stands; whoever exports is told so."""
+    apart = [CONVERSATION[1], CONVERSATION[4], CONVERSATION[1], CONVERSATION[6]]
+    await imported(store, as_lines(apart), IN)
+    notes: list[Note] = []
+    await exported(store, "agents-1", replace(OUT, note=notes.append))
+
+    assert any("tool response without call" in note.what for note in notes), notes
+
+
 async def test_an_item_between_calls_and_results_keeps_them_together(store: SessionStore) -> None:
     """Nothing stands between an answer with calls and their results."""
     between = [CONVERSATION[1], CONVERSATION[4], CONVERSATION[10], CONVERSATION[6]]
@@ -186,6 +199,8 @@ async def test_an_item_between_calls_and_results_keeps_them_together(store: Sess
         *(Role.USER, Role.ASSISTANT, Role.TOOL)
     ]
     assert (await view_session(store, "agents-1")).healed == ()
+    back = lines(await exported(store, "agents-1", OUT))
+    assert back == [between[0], between[1], between[3], between[2]]
 
 
 @pytest.mark.parametrize(
