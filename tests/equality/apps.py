@@ -11,11 +11,12 @@ from typing_extensions import override
 
 from sojourn import Agent, App, Plugin, Residency, tool
 from sojourn.hooks import TurnView
+from sojourn.models import ModelSpec
 from sojourn.plugins import PluginContext, PluginSession
 from sojourn.ports import Probe, SilentProbe
 from sojourn.testing import ScriptedModel
 from sojourn.tools import AnyTool, FunctionSource
-from tests.equality.scripts import think
+from tests.equality.scripts import OTHER, think
 
 
 @tool(idempotent=True)
@@ -109,6 +110,7 @@ def family(
     """Return the app, with the residency to look at, and with or without the customers' source."""
     return App(
         agents=[Agent("clerk", model=ScriptedModel(think), instructions="Be brief.")],
+        models=[ScriptedModel(think, ModelSpec(OTHER, context_window_tokens=100_000))],
         tools=[add, fail],
         sources=[FunctionSource("crm", [find_customer])] if has_crm else [],
         plugins=[Notes(), Turns()],

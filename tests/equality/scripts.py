@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sojourn.messages import Message, Role
 
 WORDS = ("tea", "two words", "", "ünï¢ödé ✓", '"quoted" {braces}')
+OTHER = "other"  # a model that sessions may change to
 CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("add", {"first": 2, "second": 3}),
     ("add", {"first": "no number", "second": 3}),
@@ -32,12 +33,15 @@ class Turn:
         say: the answer.
         number: makes each message another one.
         frame: open a frame afterwards: by a `summary`, or `bare`; empty for none.
+        change: choose otherwise afterwards: a tool to have (`+add`) or not to have (`-add`), or a
+            model (`other`); empty for none.
     """
 
     steps: tuple[tuple[int, ...], ...]
     say: str
     number: int = 0
     frame: str = ""
+    change: str = ""
 
     @property
     def text(self) -> str:
@@ -65,6 +69,7 @@ _turns = st.builds(
     ).map(tuple),
     st.sampled_from(WORDS),
     frame=st.sampled_from(("", "", "summary", "bare")),
+    change=st.sampled_from(("", "", "-add", "+add", "-note", "+note", OTHER)),
 )
 _lives = st.builds(Life, st.booleans(), st.lists(_turns, min_size=1, max_size=2).map(tuple))
 sessions = st.lists(_lives, min_size=1, max_size=3).map(tuple)

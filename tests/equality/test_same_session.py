@@ -17,14 +17,20 @@ from sojourn.embedded.session import EmbeddedSession
 from tests.equality.apps import family
 from tests.equality.cold import ColdProcess
 from tests.equality.portrait import Portrait, cold_portrait, portrait
-from tests.equality.scripts import Life, Turn, sessions
+from tests.equality.scripts import OTHER, Life, Turn, sessions
 
 SESSION = "chat-1"
 CHILD = "chat-1/child"
 EXAMPLES = 12
 
 EVERYTHING = (
-    Life(has_crm=True, turns=(Turn(((0, 2), (5,)), "tea"), Turn(((4, 6),), "", frame="summary"))),
+    Life(
+        has_crm=True,
+        turns=(
+            Turn(((0, 2), (5,)), "tea", change="-add"),
+            Turn(((4, 6),), "", frame="summary", change=OTHER),
+        ),
+    ),
     Life(has_crm=False, turns=(Turn(((3, 5),), "two words", frame="bare"),)),
     Life(has_crm=True, turns=(Turn(((2,), (1,)), "tea"),)),
 )
@@ -49,6 +55,7 @@ async def lived(store_url: str, lives: tuple[Life, ...], residency: Residency) -
                 number += 1
                 await session.send(replace(turn, number=number).text, f"turn-{number}")
                 await framed(session, turn)
+                await changed(session, turn.change)
             runtime = vars(session)["_host"].residents.peek(SESSION).runtime
             await session.park()
             seen = portrait(runtime)
@@ -64,6 +71,20 @@ async def framed(session: EmbeddedSession, turn: Turn) -> None:
             await session.open_frame("It was about tea.", instructions="Be kind.")
         case _:
             pass
+
+
+async def changed(session: EmbeddedSession, change: str) -> None:
+    """Choose what a turn is followed by, if anything is."""
+    sign, tool_id = change[:1], change[1:]
+    match sign:
+        case "+":
+            await session.configure(enable=[tool_id])
+        case "-":
+            await session.configure(disable=[tool_id])
+        case "":
+            pass
+        case _:
+            await session.configure(model=change)
 
 
 @settings(
