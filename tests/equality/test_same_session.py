@@ -136,6 +136,8 @@ def test_portraits_differ_where_sessions_do(elsewhere: ColdProcess) -> None:
         without = elsewhere.portrait(url, SESSION, Residency.KEEP_ALL, has_crm=False)
         other = asyncio.run(lived(f"{url}2", GONE, Residency.KEEP_ALL))
 
+    assert live["policy"]["model"]["id"] == OTHER
+    assert "add" not in [name for name, _ in live["shown"]]
     assert without["orphaned"] == ["find_customer"]
     assert without["generation"] == live["generation"] + 1
     assert {key for key in live if live[key] != other[key]} >= {
