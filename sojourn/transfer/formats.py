@@ -12,6 +12,7 @@ from sojourn.messages import Message
 from sojourn.transfer import items_in, items_out, langchain_in, langchain_out
 from sojourn.transfer.conversation import records
 from sojourn.transfer.lines import LineReader
+from sojourn.transfer.pairing import together
 from sojourn.transfer.records import Records
 from sojourn.transfer.source import Source
 
@@ -50,7 +51,8 @@ def records_of(
         return found, LineReader(source).records()
     if session_id is None:
         raise InvalidInput(reason=SESSION_ID_NEEDED)
-    return found, records(_READERS[found](source.items()), session_id, found)
+    heard = together(_READERS[found](source.items()))
+    return found, records(heard, session_id, found)
 
 
 def items_of(form: Format, message: Message) -> Iterator[dict[str, Any] | str]:

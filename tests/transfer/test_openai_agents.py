@@ -17,6 +17,7 @@ from sojourn.messages import Role
 from sojourn.ports import SessionStore
 from sojourn.reads import ReadScope
 from sojourn.transfer import ExportOptions, Format, ImportOptions, Note
+from sojourn.transfer.pairing import HELD_ITEMS
 from sojourn.view import view_session
 from tests.transfer.making import as_lines, exported, imported, lines, rich_session
 
@@ -180,7 +181,8 @@ async def test_a_result_that_stands_apart_from_its_call_is_not_left_out_in_silen
     store: SessionStore,
 ) -> None:
     """No model takes it where it stands; whoever exports is told so."""
-    apart = [CONVERSATION[1], CONVERSATION[4], CONVERSATION[1], CONVERSATION[6]]
+    far = HELD_ITEMS * [CONVERSATION[1]]
+    apart = [CONVERSATION[1], CONVERSATION[4], *far, CONVERSATION[6]]
     await imported(store, as_lines(apart), IN)
     notes: list[Note] = []
     await exported(store, "agents-1", replace(OUT, note=notes.append))
