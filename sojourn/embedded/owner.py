@@ -95,9 +95,16 @@ class EmbeddedOwner:
 
     async def park(self) -> None:
         """Give the lease back and drop the session from memory."""
-        request = ParkSession(session_id=self._session_id, fencing_token=self._token)
         async with self._serial:
+            token = await stored(self._held)
+            request = ParkSession(session_id=self._session_id, fencing_token=token)
             await stored(partial(park_session, self._host, request))
+
+    async def _held(self) -> int:
+        """Return the token to give back, of a claim too that failed before it was told."""
+        lease = await self._host.store.lease(self._session_id)
+        is_own = lease is not None and lease.owner.incarnation_id == self._names["incarnation_id"]
+        return lease.fencing_token if lease is not None and is_own else self._token
 
     async def _outcome(self, turn_id: str, text: str, control: TurnControl) -> TurnOutcome:
         begun = await self._begin(turn_id, text)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 
 from sojourn.commit import Commit, CommitReceipt
 from sojourn.compaction import compaction_of
 from sojourn.draft import Draft
-from sojourn.errors import HeadConflict, LeaseLost, SojournError, UnknownTurn
+from sojourn.errors import AssemblyError, HeadConflict, LeaseLost, SojournError, UnknownTurn
 from sojourn.host import SessionHost
 from sojourn.lease import Lease, check_fence
 from sojourn.messages import FilePart, Message
@@ -16,6 +17,8 @@ from sojourn.requests import CommitTurnRequest, Parked, ParkSession
 from sojourn.residents import Resident
 from sojourn.turns.interludes import Interludes
 from sojourn.usage import Usage
+
+log = logging.getLogger(__name__)
 
 
 async def commit_turn(host: SessionHost, request: CommitTurnRequest) -> TurnOutcome:
@@ -52,7 +55,11 @@ async def _give_back(host: SessionHost, lease: Lease) -> None:
     head = await host.store.head(lease.session_id)
     if kept is not None and head is not None and kept.runtime.head_revision == head.head_revision:
         kept.runtime.lease = lease
-        await kept.runtime.settle()
+        try:
+            await kept.runtime.settle()
+        except AssemblyError as error:  # a plugin cannot say what is to be kept: it costs only that
+            log.warning("session %s is parked without its plugins: %s", lease.session_id, error)
+            await host.store.release(lease)
     else:
         await host.store.release(lease)
 
