@@ -30,6 +30,8 @@ SEED = "What was said before, summarised:"
 
 # However short what it replaces is, a summary may have so many tokens.
 MIN_SUMMARY_TOKENS = 2_000
+# But only within this share of the room: else the next turn would need another one.
+SUMMARY_SHARE = 0.25
 # What stays verbatim takes at most this share of the room that a model has for input.
 KEPT_SHARE = 0.25
 # What is read at once takes at most this share of it: instructions and tools have the rest.
@@ -107,14 +109,22 @@ def summary_of(text: str) -> Message:
     return user(f"{SEED}\n\n{text.strip()}").well_formed()
 
 
-def check_length(seeds: Sequence[Message], part: Cut) -> None:
+def check_length(seeds: Sequence[Message], part: Cut, room: int | None = None) -> None:
     """Let a summary pass only if it saves something.
 
+    Args:
+        seeds: the summary.
+        part: what it stands for.
+        room: how many tokens the model has for input, or None if that is unknown.
+
     Raises:
-        CompactionFailed: it is too long for what it replaces.
+        CompactionFailed: it is too long for what it replaces, or for what the model can read.
     """
     tokens = estimated(len(message.encode()) for message in seeds)
-    limit = max(MIN_SUMMARY_TOKENS, part.replaced_tokens // 2)
+    floor = MIN_SUMMARY_TOKENS
+    if room is not None:
+        floor = min(floor, int(room * SUMMARY_SHARE))
+    limit = max(floor, part.replaced_tokens // 2)
     if tokens > limit:
         reason = f"the summary has about {tokens} tokens, and {limit} are allowed"
         raise CompactionFailed(reason=reason)

@@ -113,7 +113,7 @@ class Summariser:
                 by_plugin, seeds = _charged(*condensed), condensed[1].messages
             else:
                 seeds = [await self._summed_up(part, answers)]
-            check_length(seeds, part)
+            check_length(seeds, part, self.runtime.model.room)
         except (ModelError, PluginFailed, CompactionFailed) as error:
             facts = by_plugin or self._paid(answers, getattr(error, "spent", None))
             if error.retryable and not self.is_last:

@@ -189,3 +189,28 @@ def test_shares_and_counts_are_checked(options: dict[str, float]) -> None:
     model = ModelSpec("openai:gpt-5", context_window_tokens=400_000)
     with pytest.raises(InvalidInput):
         Agent(model=model, **options)  # type: ignore[arg-type]
+
+
+async def test_a_summary_that_would_fill_a_small_window_is_refused(store_url: str) -> None:
+    """Else it would be paid for again before every turn."""
+    script = Counting("y" * 6_000)
+    app = counting_app(store_url, script, compact_at=0.5, compact_keep=0)
+    async with app.open(SESSION) as session:
+        for number in range(3):
+            await session.send(f"{number} {LONG}")
+        await session.send("go on")
+
+    assert await frame_ids(store_url) == []
+
+
+async def test_after_a_compaction_some_small_turns_need_no_other(store_url: str) -> None:
+    """A summary that is let pass leaves room, in the smallest of windows too."""
+    script = Counting("y" * 1_800)
+    app = counting_app(store_url, script, compact_at=0.5, compact_keep=0)
+    async with app.open(SESSION) as session:
+        for number in range(3):
+            await session.send(f"{number} {LONG}")
+        for _ in range(4):
+            await session.send("go on")
+
+    assert len(script.summarised) == 1
