@@ -18,6 +18,10 @@ MASK = "[secret]"
 # Shorter ones stand in too many other words.
 MIN_SECRET_CHARS = 4
 _TELLING = re.compile(r"auth|token|key|secret|passw|cookie|credential", re.IGNORECASE)
+_TELLING_IN_QUERY = re.compile(rf"{_TELLING.pattern}|pwd|sig|jwt|session|code", re.IGNORECASE)
+# A query's value under another name is a secret if it looks like one: long, and no plain word.
+MIN_RANDOM_CHARS = 16
+MIN_RANDOM_KINDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,10 @@ def secrets_in(named: Mapping[str, Given], server: str) -> Iterator[str]:
 
 
 def secrets_of_url(url: str) -> Iterator[str]:
-    """Yield what is secret in a URL: its user and password, and the values of its query."""
+    """Yield what is secret in a URL: its user and password, and what its query has of secrets.
+
+    Those are values under a telling name, and values that look random.
+    """
     parts = urlsplit(url)
     userinfo = parts.netloc.rpartition("@")[0]
     if userinfo:
@@ -99,8 +106,18 @@ def secrets_of_url(url: str) -> Iterator[str]:
         yield from (unquote(user), unquote(password), userinfo)
         plain = f"{unquote(user)}:{unquote(password)}"
         yield base64.b64encode(plain.encode()).decode()
-    yield from (value for _, value in parse_qsl(parts.query))
-    yield parts.query
+    found = [value for name, value in parse_qsl(parts.query) if _is_secret(name, value)]
+    yield from found
+    if found:
+        yield parts.query
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if _TELLING_IN_QUERY.search(name):
+        return True
+    has_digit = any(letter.isdigit() for letter in value)
+    is_varied = has_digit and len(set(value)) >= MIN_RANDOM_KINDS
+    return len(value) >= MIN_RANDOM_CHARS and is_varied
 
 
 def shown_url(url: str) -> str:
