@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from sojourn.frames import FramePolicy
 from sojourn.models import ModelSpec
 from sojourn.policy import SessionPolicy
+from sojourn.stored_config import stored_config
 
 CHOSEN = "chosen"
 CONTEXT = "context"
@@ -28,8 +29,13 @@ class Choices(BaseModel):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Choices:
-        """Read the choices of a stored configuration."""
-        return cls.model_validate(config.get(CHOSEN) or {})
+        """Read the choices of a stored configuration.
+
+        Raises:
+            AssemblyError: they are malformed.
+        """
+        with stored_config("choice"):
+            return cls.model_validate(config.get(CHOSEN) or {})
 
 
 class ContextMark(BaseModel):
@@ -50,8 +56,13 @@ class ContextMark(BaseModel):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], leaf: str | None) -> ContextMark | None:
-        """Read the mark of a stored configuration; None if it is of another leaf."""
-        mark = cls.model_validate(config[CONTEXT]) if config.get(CONTEXT) else None
+        """Read the mark of a stored configuration; None if it is of another leaf.
+
+        Raises:
+            AssemblyError: it is malformed.
+        """
+        with stored_config("mark of the context"):
+            mark = cls.model_validate(config[CONTEXT]) if config.get(CONTEXT) else None
         return mark if mark is not None and mark.leaf == leaf else None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from sojourn.models import ModelSpec
+from sojourn.stored_config import stored_config
 
 DEFAULT_MAX_STEPS = 25
 
@@ -47,5 +48,10 @@ class SessionPolicy(BaseModel):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SessionPolicy:
-        """Read the persisted part; the rest is left at its defaults."""
-        return cls(agent=config.get("agent", ""), model=config.get("model"))
+        """Read the persisted part; the rest is left at its defaults.
+
+        Raises:
+            AssemblyError: it is malformed.
+        """
+        with stored_config("agent or model"):
+            return cls(agent=config.get("agent", ""), model=config.get("model"))

@@ -9,6 +9,7 @@ from typing import Any
 from sojourn.commit import Commit
 from sojourn.journal import Effect, EffectKind, EffectStatus, Outcome
 from sojourn.models import ModelSpec
+from sojourn.stored_config import stored_config
 from sojourn.usage import ModelPrice, Usage, UsageEntry
 
 PRICES = "prices"
@@ -51,9 +52,14 @@ def source_of(effect: Effect | Outcome) -> str:
 
 
 def prices_of(config: Mapping[str, Any]) -> dict[str, ModelPrice]:
-    """Return the newest price of each model that a session has paid, as far as it is known."""
-    stored: Mapping[str, Any] = config.get(PRICES, {})
-    return {model: ModelPrice.model_validate(price) for model, price in stored.items()}
+    """Return the newest price of each model that a session has paid, as far as it is known.
+
+    Raises:
+        AssemblyError: the prices are malformed.
+    """
+    with stored_config("list of prices"):
+        stored: Mapping[str, Any] = config.get(PRICES, {})
+        return {model: ModelPrice.model_validate(price) for model, price in stored.items()}
 
 
 def learned(prices: Prices, ledger: Iterable[UsageEntry]) -> Prices:

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from sojourn import ids
 from sojourn.commit import Commit, NewNode
 from sojourn.embedded.retrying import stored
-from sojourn.errors import Untransferable
+from sojourn.errors import OperationConflict, Untransferable
 from sojourn.graph import NodeKind
 from sojourn.half_imported import MARK
 from sojourn.journal import INPUT_KEY
@@ -22,6 +22,7 @@ from sojourn.transfer.records import Header, NodeRecord, TurnRecord
 from sojourn.transfer_ports import Past, PastNode, PastReceipt
 
 RENEW_EVERY = 8
+TWICE = "a receipt of that id stands before it"
 
 
 class Adopter:
@@ -55,9 +56,16 @@ class Adopter:
         """
         for node in batch.nodes:
             _check(node)
+        _check_receipts(batch)
         lease = await self.lease()
         commit, past = self._commit(batch, lease), self._past(batch)
-        receipt = await stored(lambda: self.store.adopt(commit, past))
+        try:
+            receipt = await stored(lambda: self.store.adopt(commit, past))
+        except OperationConflict as conflict:
+            for turn in batch.turns:
+                if turn.operation_id == conflict.operation_id:
+                    raise Untransferable(line=turn.line, reason=TWICE) from None
+            raise
         self.head_revision = receipt.head_revision
         if batch.end is not None:
             self._lease = None
@@ -175,6 +183,15 @@ class Adopter:
 
 def _ended(batch: Batch) -> int:
     return len(batch.turns)
+
+
+def _check_receipts(batch: Batch) -> None:
+    """Let receipts pass only if each id stands once; the store knows those of other batches."""
+    seen = set[str]()
+    for turn in batch.turns:
+        if turn.result is not None and turn.operation_id in seen:
+            raise Untransferable(line=turn.line, reason=TWICE)
+        seen.add(turn.operation_id)
 
 
 def _check(node: NodeRecord) -> None:

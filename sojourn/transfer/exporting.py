@@ -18,15 +18,14 @@ from sojourn.half_imported import check_whole
 from sojourn.ports import SessionStore
 from sojourn.reads import ReadScope
 from sojourn.transfer.formats import Format
-from sojourn.transfer.lines import (
-    VERSION,
+from sojourn.transfer.line_kinds import (
     AttachmentLine,
     BytesLine,
     HeaderLine,
-    LineWriter,
     TurnLine,
     UsageLine,
 )
+from sojourn.transfer.lines import VERSION, LineWriter
 from sojourn.transfer.records import Note
 from sojourn.transfer.speaking import Speaker
 from sojourn.transfer_ports import SessionPage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -162,6 +163,8 @@ def _arguments(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a call's arguments, and what the model wrote if that is no JSON object."""
     try:
         found = from_json(given, allow_inf_nan=False)
+        # What overflows, such as 1e400, would come back as no JSON.
+        json.dumps(found, allow_nan=False)
     except (TypeError, ValueError):
         found = None
     return (fields(found), {}) if isinstance(found, dict) else ({}, {"arguments": given})

@@ -16,6 +16,7 @@ from sojourn.messages import (
     ToolResponsePart,
     UriPart,
 )
+from sojourn.transfer.checking import check_usage
 from sojourn.transfer.conversation import Heard, Opaque, Said, Spent
 from sojourn.transfer.loose import fields, listed, without
 from sojourn.transfer.records import Note
@@ -171,7 +172,9 @@ def _beside(line: int, data: dict[str, Any]) -> Iterator[Spent | Note]:
         yield Note(line, f"the arguments of call {call.get('id')}: they are no JSON object")
     if spent := fields(data.get("usage_metadata")):
         told = fields(data.get("response_metadata"))
-        yield Spent(str(told.get("model_name") or told.get("model") or ""), _usage(spent))
+        usage = _usage(spent)
+        check_usage(line, usage)
+        yield Spent(str(told.get("model_name") or told.get("model") or ""), usage)
 
 
 def _usage(spent: dict[str, Any]) -> Usage:

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from sojourn import ids
@@ -20,89 +20,28 @@ from sojourn.commit import Snapshot
 from sojourn.errors import Untransferable
 from sojourn.graph import Node
 from sojourn.half_imported import MARK
+from sojourn.transfer.checking import check_config, check_state, counted
+from sojourn.transfer.line_kinds import (
+    AttachmentLine,
+    BytesLine,
+    EndLine,
+    HeaderLine,
+    NodeLine,
+    StateLine,
+    TurnLine,
+    UsageLine,
+)
 from sojourn.transfer.records import BytesRecord, End, Header, NodeRecord, Records, TurnRecord
 from sojourn.transfer.source import Source, parsed
-from sojourn.transfer.told import At, Count
 from sojourn.usage import UsageEntry
 
 M = TypeVar("M", bound=BaseModel)
-
-VERSION = 1
-_BODY = b',"body":'
-_NODE = b'{"node":'
-
-
-class HeaderLine(BaseModel):
-    """The first line."""
-
-    sojourn: int
-    session: str
-    created_at: At
-    scope: str
-    is_fork: bool
-    leaf: str | None
-    head_revision: int
-    turns: Count
-    config: dict[str, Any]
-
-
-class NodeLine(BaseModel):
-    """A node; its body follows as JSON, or as base64 if it is none."""
-
-    node: str
-    parent: str | None
-    kind: str
-    turn: str
-    at: At
-    base64: str | None = None
-
-
-class StateLine(BaseModel):
-    """A snapshot of the tool catalogue (`tools`) or of the plugins (`plugins`)."""
-
-    state: str = Field(pattern="^(tools|plugins)$")
-    generation: int
-    base64: str | None = None
-
-
 B = TypeVar("B", NodeLine, StateLine)
 
-
-class UsageLine(BaseModel):
-    """A row of the ledger."""
-
-    usage: UsageEntry
-
-
-class AttachmentLine(BaseModel):
-    """An attachment's facts."""
-
-    attachment: str = Field(pattern="^[0-9a-f]{64}$")
-    media_type: str
-    size_bytes: int
-
-
-class BytesLine(BaseModel):
-    """A piece of the bytes of the attachment that was named last; an empty one ends them."""
-
-    bytes: str
-
-
-class TurnLine(BaseModel):
-    """The receipt of the operation whose nodes stand before it."""
-
-    receipt: str
-    leaf: str | None
-    at: At
-    result: dict[str, Any]
-
-
-class EndLine(BaseModel):
-    """The last line: how many there were before it, and the SHA-256 of their bytes."""
-
-    end: int
-    nodes: int
-    sha256: str
+VERSION = 1
+CHANGED_ENDS = "line endings were changed (to CRLF): take the file as it was written"
+_BODY = b',"body":'
+_NODE = b'{"node":'
 
 
 class LineWriter:
@@ -186,6 +125,8 @@ class LineReader:
         number = 0
         end: EndLine | None = None
         for number, line in self._source.lines():
+            if line.endswith(b"\r\n"):
+                raise Untransferable(line=number, reason=CHANGED_ENDS)
             if end is not None:
                 raise Untransferable(line=number, reason="it stands after the last line")
             if line.startswith(b'{"end":'):
@@ -233,12 +174,12 @@ class LineReader:
         name = _name(number, line)
         if name == "receipt":
             turn = _read(TurnLine, number, line)
-            yield TurnRecord(turn.receipt, turn.leaf, turn.result, turn.at)
+            yield TurnRecord(turn.receipt, turn.leaf, turn.result, turn.at, number)
         elif name == "bytes":
             piece = _read(BytesLine, number, line).bytes
             yield BytesRecord(self._attachment(number), _decoded(number, piece))
         elif name == "usage":
-            self._usage.append(_read(UsageLine, number, line).usage)
+            self._usage.append(counted(number, _read(UsageLine, number, line).usage))
         elif name == "attachment":
             found = _read(AttachmentLine, number, line)
             self._attachments.append(
@@ -246,6 +187,7 @@ class LineReader:
             )
         elif name == "state":
             facts, body = _with_body(StateLine, number, line)
+            check_state(number, facts.state, body)
             self._states[facts.state] = Snapshot(ids.digest(body), body, facts.generation)
         else:
             raise Untransferable(line=number, reason="a line of that kind is unknown")
@@ -262,6 +204,7 @@ def _header(number: int, line: HeaderLine) -> Header:
         raise Untransferable(line=number, reason=reason)
     if MARK in line.config:
         raise Untransferable(line=number, reason="the session was itself half imported")
+    check_config(number, line.config)
     return Header(line.session, line.config, line.created_at, line.is_fork, line.turns)
 
 

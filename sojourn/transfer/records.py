@@ -53,12 +53,14 @@ class TurnRecord:
         leaf: the last node that it wrote.
         result: what its receipt says, or None if it has none.
         committed_at: when it was committed, if it has a receipt.
+        line: where that stands in the file.
     """
 
     operation_id: str
     leaf: str | None
     result: dict[str, Any] | None = None
     committed_at: datetime | None = None
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,20 +30,24 @@ class Source:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._ahead = b""
+        self._has_begun = False
         self.bytes_read = 0
 
     def peek(self) -> bytes:
-        """Return the first piece of the stream, which stays to be read."""
+        """Return the first piece of the stream without a byte order mark; it stays to be read."""
         while len(self._ahead) < CHUNK_BYTES:
             piece = self._file.read(CHUNK_BYTES - len(self._ahead))
             if not piece:
                 break
             self._ahead += piece
+        if not self._has_begun:
+            self._has_begun = True
+            self._ahead = self._ahead.removeprefix(codecs.BOM_UTF8)
         return self._ahead
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the stream in pieces."""
-        piece, self._ahead = self._ahead, b""
+        piece, self._ahead = self.peek(), b""
         piece = piece or self._file.read(CHUNK_BYTES)
         while piece:
             self.bytes_read += len(piece)

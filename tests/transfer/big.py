@@ -18,7 +18,8 @@ from sojourn.clock import SystemClock
 from sojourn.graph import Node
 from sojourn.messages import assistant, user
 from sojourn.transfer import ImportOptions, export_session, import_session
-from sojourn.transfer.lines import HeaderLine, LineWriter, TurnLine
+from sojourn.transfer.line_kinds import HeaderLine, TurnLine
+from sojourn.transfer.lines import LineWriter
 
 TEXT = "What is said here is as long as a paragraph is. " * 30
 

@@ -84,7 +84,7 @@ async def rich_session(store: SessionStore, session: str = "chat-42") -> None:
     """Make a session that has something of everything: branches, frames, odd bodies, states."""
     config = {"agent": "clerk", "model": {"id": "openai:gpt-5"}}
     usage = UsageEntry(source="turn", model="m", usage=Usage(input_tokens=7, output_tokens=3))
-    tools, plugins = b'{"v":1,"tools":[]}', b"\xff\x00 no JSON"
+    tools, plugins = b'{"generation":3,"tools":{}}', b'{"p":{"version":"1","revision":2}}\n'
     await committed(
         store,
         "t1",
