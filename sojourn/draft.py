@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sojourn import ids
-from sojourn.commit import NewNode
+from sojourn.commit import MAX_COMMIT_BYTES, NewNode
 from sojourn.graph import NodeKind
 from sojourn.journal import (
     INPUT_KEY,
@@ -19,7 +19,14 @@ from sojourn.journal import (
     tool_key,
     wasted_key,
 )
-from sojourn.messages import CallStatus, Message, Role, ToolCallPart, tool_response
+from sojourn.messages import (
+    CallStatus,
+    Message,
+    Role,
+    ToolCallPart,
+    ToolResponsePart,
+    tool_response,
+)
 from sojourn.outcome import CallSummary
 from sojourn.spending import source_of, spent
 from sojourn.usage import Usage, UsageEntry, total_cost
@@ -30,6 +37,16 @@ NEVER_RUN = "This call was not run: the turn ended before it."
 OUTCOME_UNKNOWN = (
     "The outcome of this call is unknown: it was lost while it ran. It may or may not"
     " have taken effect. Find out before you call it again."
+)
+
+
+# What a turn's messages have of a commit; the rest is for its last answers and for states.
+MAX_DRAFT_BYTES = MAX_COMMIT_BYTES * 3 // 4
+# A message so small stays in any case: what would stand for it is no smaller.
+SMALL_BYTES = 1_000
+NOT_KEPT = (
+    "This call was run, but its result of {} bytes was not kept: all messages of one turn together"
+    " have at most {} bytes. Ask for less, or go on in another turn."
 )
 
 
@@ -193,6 +210,19 @@ class Draft:
         return step
 
     def _entries(self, *, close: bool) -> Iterator[Entry]:
+        """Yield the turn's messages; a tool's result for which there is no room left is not kept.
+
+        The journal alone decides that, so that every worker and the commit see the same.
+        """
+        size = 0
+        for entry in self._journaled(close=close):
+            length = len(entry.body)
+            fits = length <= SMALL_BYTES or size + length <= MAX_DRAFT_BYTES
+            kept = entry if fits or not entry.message.tool_responses else _not_kept(entry)
+            size += len(kept.body)
+            yield kept
+
+    def _journaled(self, *, close: bool) -> Iterator[Entry]:
         entry = self._entry(INPUT_KEY)
         step = 0
         while entry is not None:
@@ -242,6 +272,22 @@ def _usage(effect: Effect) -> Usage:
 
 def _made(message: Message) -> Entry:
     return Entry(message, message.encode())
+
+
+def _not_kept(entry: Entry) -> Entry:
+    """Return a tool's message without its result; how it ran and what it attached stay."""
+    error = {"error": NOT_KEPT.format(len(entry.body), MAX_DRAFT_BYTES)}
+    parts = (
+        part.model_copy(update={"response": error, "status": _without_result(part.status)})
+        if isinstance(part, ToolResponsePart)
+        else part
+        for part in entry.message.parts
+    )
+    return _made(entry.message.model_copy(update={"parts": tuple(parts)}))
+
+
+def _without_result(status: CallStatus) -> CallStatus:
+    return CallStatus.FAILED if status is CallStatus.DONE else status
 
 
 def unknown_response(call: ToolCallPart) -> Message:

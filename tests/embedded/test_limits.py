@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from sojourn import TurnStatus, tool
+from sojourn.draft import MAX_DRAFT_BYTES
 from sojourn.messages import Message, assistant
 from sojourn.models import FinishReason, ModelAnswer
+from sojourn.view import SessionView
 from tests.embedded.making import SESSION, Answers, app_of, statuses, unanswered
 
 
@@ -83,3 +86,38 @@ async def test_a_turn_at_exactly_its_limit_is_completed(store_url: str) -> None:
         result = await session.send("go")
 
     assert (result.status, result.text) == (TurnStatus.COMPLETED, "done")
+
+
+@tool
+def page(number: int) -> str:
+    """Return a long page."""
+    return f"{number}" * 990_000
+
+
+@pytest.mark.parametrize("a_step", [17, 6], ids=["at once", "step by step"])
+async def test_results_that_no_commit_could_hold_are_not_kept_and_the_model_is_told(
+    store_url: str, a_step: int
+) -> None:
+    """The turn ends as any other, what the model was shown is what is stored, and one goes on."""
+    calls = [[("page", {"number": step}) for _ in range(a_step)] for step in range(18 // a_step)]
+    model = Answers(*calls, "read", "and on")
+    async with app_of(store_url, model, page).open(SESSION) as session:
+        result = await session.send("go")
+        after = await session.send("go on")
+        view = await session.show()
+
+    kept = MAX_DRAFT_BYTES // 991_000
+    ended = [call.status.value for call in result.tool_calls]
+    shown = model.asked[len(calls)]
+    assert (result.status, result.text) == (TurnStatus.COMPLETED, "read")
+    assert ended == ["done"] * kept + ["failed"] * (len(ended) - kept)
+    assert statuses(shown) == ended
+    assert [part["status"] for part in responses(view)] == ended
+    assert "was not kept" in str(shown[-1].parts)
+    assert after.text == "and on"
+
+
+def responses(view: SessionView) -> list[dict[str, Any]]:
+    """Return what the tools said, as it is stored."""
+    parts = (part for message in view.messages for part in message.parts)
+    return [part for part in parts if part["type"] == "tool_call_response"]
