@@ -62,9 +62,18 @@ async def send(settings: Settings, session_id: str, sending: Sending) -> Answer:
         await _check_store(talk, result)
     if sending.is_watched and result.status != TurnStatus.COMPLETED:
         typer.echo(f"turn {turn_id} ended as {result.status}", err=True)
-    left_out = {"error"} if result.error is None else None
-    data = result.model_dump(mode="json", exclude=left_out)
+    data = result.model_dump(mode="json", exclude=_unsaid(result))
     return Answer(data, result.text, _fault(result))
+
+
+def _unsaid(result: TurnResult) -> set[str]:
+    """Name what is printed only where there is something to say."""
+    facts = {
+        "error": result.error,
+        "cost": result.cost or None,
+        "lost_attempts": result.lost_attempts or None,
+    }
+    return {name for name, fact in facts.items() if fact is None}
 
 
 async def cancel(settings: Settings, session_id: str, turn_id: str) -> Answer:
