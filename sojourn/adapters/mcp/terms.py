@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sojourn.adapters.mcp.arguments import binder_of
 from sojourn.adapters.mcp.remote import Called, RemoteTool, matches, shown_names, tool_id
 from sojourn.errors import InvalidInput
 from sojourn.models import ToolSpec
@@ -71,7 +72,8 @@ class Terms:
 
         spec = ToolSpec(shown, remote.description, remote.input_schema)
         key = tool_id(self.server, remote.name)
-        return Tool(call, tool_id=key, spec=spec, options=self._options(remote))
+        binder = binder_of(shown, remote.input_schema)
+        return Tool(call, tool_id=key, spec=spec, options=self._options(remote), binder=binder)
 
     def _options(self, remote: RemoteTool) -> ToolOptions:
         return ToolOptions(
