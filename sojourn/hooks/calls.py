@@ -54,6 +54,6 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceArguments:
-    """Run the call with other arguments, which must fit the tool's schema."""
+    """Run the call with other arguments; functions and MCP tools check them by their schema."""
 
     arguments: Mapping[str, Any]
