@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import aiosqlite
@@ -28,6 +29,7 @@ FILES = ("", "-wal", "-shm")
 @dataclass(slots=True)
 class _Job:
     work: Work[Any]
+    ended: asyncio.Future[None]
     result: Any = None
     error: BaseException | None = None
 
@@ -51,7 +53,8 @@ class Connection(aiosqlite.Connection):
         self._jobs: deque[_Job] = deque()
         self._path = ""
         self._files: dict[str, int] = {}
-        self._is_shared = False
+        self._drainer: asyncio.Task[None] | None = None
+        self._is_leading = False
         self._is_closing = False
         self._stopped: asyncio.Future[Any] | None = None
 
@@ -73,6 +76,9 @@ class Connection(aiosqlite.Connection):
     async def close(self) -> None:
         # What came before is done before; what comes after would find nothing to work on.
         self._is_closing = True
+        self._go_on()
+        if self._drainer is not None:
+            await asyncio.wait({self._drainer})
         await super().close()
 
     @override
@@ -90,14 +96,12 @@ class Connection(aiosqlite.Connection):
             StoreUnavailable: the disk failed or is full, or the connection is closed.
         """
         self._check_open()
-        if self._is_shared:
-            # Others have just had their answers as well, and may have more to write: wait for them.
-            await asyncio.sleep(0)
-        job = _Job(work)
-        self._jobs.append(job)
-        # Whoever comes first runs the jobs of all who wait; the queue is first in, first out, so
-        # when this returns the job is done.
-        await self._execute(self._drain)  # type: ignore[no-untyped-call]
+        job = _Job(work, asyncio.get_running_loop().create_future())
+        if self._drainer is None and not self._is_leading:
+            await self._lead(job)
+        else:
+            self._jobs.append(job)
+            await job.ended
         if isinstance(job.error, (*errors.RAW, *errors.UNFIT)):
             raise errors.translated(job.error, self._url) from job.error
         if job.error is not None:
@@ -136,11 +140,49 @@ class Connection(aiosqlite.Connection):
             if inode:
                 self._files[kind] = inode
 
-    def _drain(self) -> None:
-        jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), self._group_limit))]
-        if not jobs:
-            return
-        self._is_shared = len(jobs) > 1
+    async def _lead(self, job: _Job) -> None:
+        """Run a job that nobody is before; whoever comes meanwhile is a group of its own."""
+        self._is_leading = True
+        try:
+            await self._finish([job])
+        finally:
+            self._is_leading = False
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._jobs and self._drainer is None:
+            self._drainer = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        """Run all that waits, a group at a time, until nobody is left.
+
+        Those of a group are told together, and have their next work here before the next begins.
+        """
+        try:
+            while self._jobs:
+                count = min(len(self._jobs), self._group_limit)
+                await self._finish([self._jobs.popleft() for _ in range(count)])
+                await asyncio.sleep(0)
+        finally:
+            self._drainer = None
+            while self._jobs:  # the event loop is ending
+                self._jobs.popleft().ended.cancel()
+
+    async def _finish(self, jobs: list[_Job]) -> None:
+        try:
+            await self._execute(partial(self._run_all, jobs))  # type: ignore[no-untyped-call]
+        except ValueError:
+            for job in jobs:
+                job.error = errors.closed(self._url)
+        except asyncio.CancelledError:
+            for job in jobs:
+                job.ended.cancel()  # whether it was done is not known here
+            raise
+        for job in jobs:
+            if not job.ended.done():
+                job.ended.set_result(None)
+
+    def _run_all(self, jobs: list[_Job]) -> None:
         db = self._conn
         try:
             _end_leftovers(db)
